@@ -1,0 +1,3 @@
+#pragma once
+#include <netinet/in.h>
+#include <pcap/pcap.h>

@@ -1,0 +1,21 @@
+// C that Swift cannot say: macros, variadic calls, GNU extensions. Each function is the thinnest cover of its subject.
+#pragma once
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/epoll.h>
+
+/// NFNL_MSG_TYPE and NFNL_SUBSYS_ID of <linux/netfilter/nfnetlink.h>.
+uint8_t nsgd_nfnl_message(uint16_t type);
+uint8_t nsgd_nfnl_subsystem(uint16_t type);
+
+/// Enlarges a socket buffer with SO_SNDBUFFORCE or SO_RCVBUFFORCE, or, where that is refused, with SO_SNDBUF or SO_RCVBUF.
+/// Returns the size in force as getsockopt gives it (the kernel doubles what was asked), or -1 with errno.
+int nsgd_socket_send_buffer(int descriptor, int bytes);
+int nsgd_socket_receive_buffer(int descriptor, int bytes);
+
+/// SO_PEERCRED. 0, or -1 with errno.
+int nsgd_peer_credentials(int descriptor, int *process, uint32_t *user, uint32_t *group);

@@ -1,0 +1,67 @@
+/// An address prefix in canonical form: no bit is set beyond the length.
+package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The first address of the prefix.
+    package let address: IPAddress
+    /// 0...32 for IPv4, 0...128 for IPv6.
+    package let length: Int
+
+    /// The prefix of `length` bits that holds `address`; bits beyond the length are cleared. Nil if the length is out of range.
+    package init?(_ address: IPAddress, length: Int) {
+        switch address {
+        case .v4(let address):
+            guard (0...32).contains(length) else { return nil }
+            self.address = .v4(IPv4Address(address.value & ~(UInt32.max >> length)))
+        case .v6(let address):
+            guard (0...128).contains(length) else { return nil }
+            self.address = .v6(IPv6Address(address.value & ~(UInt128.max >> length)))
+        }
+        self.length = length
+    }
+
+    /// One address as a prefix of full length.
+    package init(_ address: IPAddress) {
+        self.address = address
+        length = address.family == .ipv4 ? 32 : 128
+    }
+
+    /// Reads `10.0.0.0/8`, `fd00::/8` or a bare address. Host bits are cleared; compare `hasHostBits(_:)` to refuse them.
+    package init?(_ text: some StringProtocol) {
+        guard let (address, length) = Self.parts(of: text), let prefix = IPPrefix(address, length: length) else {
+            return nil
+        }
+        self = prefix
+    }
+
+    /// Whether a well-formed prefix is written with bits beyond its length, as in `10.0.0.1/8`.
+    package static func hasHostBits(_ text: some StringProtocol) -> Bool {
+        guard let (address, length) = parts(of: text), let prefix = IPPrefix(address, length: length) else { return false }
+        return prefix.address != address
+    }
+
+    private static func parts(of text: some StringProtocol) -> (IPAddress, Int)? {
+        guard let slash = text.firstIndex(of: "/") else {
+            return IPAddress(text).map { ($0, $0.family == .ipv4 ? 32 : 128) }
+        }
+        let digits = text[text.index(after: slash)...]
+        guard let address = IPAddress(text[..<slash]), (1...3).contains(digits.utf8.count),
+            digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(digits)
+        else { return nil }
+        return (address, length)
+    }
+
+    package var family: IPFamily { address.family }
+
+    package func contains(_ other: IPAddress) -> Bool {
+        IPPrefix(other, length: length).map { $0.family == family && $0.address == address } ?? false
+    }
+
+    package func overlaps(_ other: IPPrefix) -> Bool {
+        length <= other.length ? contains(other.address) : other.contains(address)
+    }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.address, left.length) < (right.address, right.length)
+    }
+
+    package var description: String { "\(address)/\(length)" }
+}

@@ -1,0 +1,111 @@
+/// A set of integers as disjoint closed ranges in ascending order, with no two of them adjacent.
+package struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable>: Hashable, Sendable {
+    package private(set) var ranges: [ClosedRange<Bound>]
+
+    package init() { ranges = [] }
+
+    /// The union of `ranges`, in any order, overlapping or not. O(n log n).
+    package init(_ ranges: some Sequence<ClosedRange<Bound>>) {
+        self.ranges = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = self.ranges.last,
+                range.lowerBound <= last.upperBound || range.lowerBound == last.upperBound + 1
+            {
+                self.ranges[self.ranges.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+            } else {
+                self.ranges.append(range)
+            }
+        }
+    }
+
+    /// Every value of the type.
+    package static var all: Self { Self(CollectionOfOne(Bound.min...Bound.max)) }
+
+    package var isEmpty: Bool { ranges.isEmpty }
+    package var isAll: Bool { ranges == [Bound.min...Bound.max] }
+
+    /// O(log n).
+    package func contains(_ value: Bound) -> Bool {
+        var low = 0
+        var high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound < value { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].contains(value)
+    }
+
+    package func union(_ other: Self) -> Self { Self(ranges + other.ranges) }
+}
+
+/// Addresses of both families.
+package struct AddressSet: Hashable, Sendable {
+    package var v4: IntervalSet<UInt32>
+    package var v6: IntervalSet<UInt128>
+
+    package init(v4: IntervalSet<UInt32> = IntervalSet(), v6: IntervalSet<UInt128> = IntervalSet()) {
+        self.v4 = v4
+        self.v6 = v6
+    }
+
+    package init(_ prefixes: some Sequence<IPPrefix>) {
+        var four: [ClosedRange<UInt32>] = []
+        var six: [ClosedRange<UInt128>] = []
+        for prefix in prefixes {
+            switch prefix.address {
+            case .v4(let address): four.append(address.value...(address.value | shiftedMax(by: prefix.length)))
+            case .v6(let address): six.append(address.value...(address.value | shiftedMax(by: prefix.length)))
+            }
+        }
+        v4 = IntervalSet(four)
+        v6 = IntervalSet(six)
+    }
+
+    package static var all: Self { Self(v4: .all, v6: .all) }
+    package var isEmpty: Bool { v4.isEmpty && v6.isEmpty }
+
+    package func contains(_ address: IPAddress) -> Bool {
+        switch address {
+        case .v4(let address): v4.contains(address.value)
+        case .v6(let address): v6.contains(address.value)
+        }
+    }
+
+    package func union(_ other: Self) -> Self { Self(v4: v4.union(other.v4), v6: v6.union(other.v6)) }
+}
+
+private func shiftedMax<T: FixedWidthInteger & UnsignedInteger>(by length: Int) -> T { T.max >> length }
+
+extension IntervalSet where Bound == UInt32 {
+    /// The fewest prefixes that cover the set exactly, in ascending order.
+    package var prefixes: [IPPrefix] {
+        coveringBlocks().compactMap { IPPrefix(.v4(IPv4Address($0)), length: $1) }
+    }
+}
+
+extension IntervalSet where Bound == UInt128 {
+    /// The fewest prefixes that cover the set exactly, in ascending order.
+    package var prefixes: [IPPrefix] {
+        coveringBlocks().compactMap { IPPrefix(.v6(IPv6Address($0)), length: $1) }
+    }
+}
+
+extension IntervalSet {
+    /// Aligned blocks of a power of two, as first value and prefix length.
+    private func coveringBlocks() -> [(Bound, Int)] {
+        var blocks: [(Bound, Int)] = []
+        for range in ranges {
+            var first = range.lowerBound
+            while true {
+                // The largest aligned block that starts here and does not pass the end of the range.
+                var bits = Swift.min(first.trailingZeroBitCount, Bound.bitWidth)
+                while bits > 0, range.upperBound - first < Bound.max >> (Bound.bitWidth - bits) { bits -= 1 }
+                blocks.append((first, Bound.bitWidth - bits))
+                let last = first | (bits == 0 ? 0 : Bound.max >> (Bound.bitWidth - bits))
+                if last >= range.upperBound { break }
+                first = last + 1
+            }
+        }
+        return blocks
+    }
+}
