@@ -109,3 +109,17 @@ extension IntervalSet {
         return blocks
     }
 }
+
+extension IntervalSet {
+    /// The values that are not in the set.
+    package var complement: Self {
+        var gaps: [ClosedRange<Bound>] = []
+        var next: Bound? = Bound.min
+        for range in ranges {
+            if let first = next, first < range.lowerBound { gaps.append(first...(range.lowerBound - 1)) }
+            next = range.upperBound == Bound.max ? nil : range.upperBound + 1
+        }
+        if let first = next { gaps.append(first...Bound.max) }
+        return Self(gaps)
+    }
+}

@@ -1,0 +1,40 @@
+package import NetworkTypes
+
+/// Everything the documents say, resolved: every reference in it leads to something that is there.
+package struct Estate: Hashable, Sendable {
+    package var networkSecurityGroups: [ResourceID: NetworkSecurityGroup]
+    package var virtualNetworks: [ResourceID: VirtualNetwork]
+    package var networkInterfaces: [ResourceID: NetworkInterface]
+    package var applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup]
+    /// Prefixes of tags that are not computed, by `ServiceTag.key`.
+    package var serviceTags: [String: [IPPrefix]]
+    package var platform: PlatformAddresses
+    /// In the order of the document.
+    package var bindings: [Binding]
+
+    package init(
+        networkSecurityGroups: [ResourceID: NetworkSecurityGroup] = [:],
+        virtualNetworks: [ResourceID: VirtualNetwork] = [:], networkInterfaces: [ResourceID: NetworkInterface] = [:],
+        applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup] = [:], serviceTags: [String: [IPPrefix]] = [:],
+        platform: PlatformAddresses = .azure, bindings: [Binding] = []
+    ) {
+        self.networkSecurityGroups = networkSecurityGroups
+        self.virtualNetworks = virtualNetworks
+        self.networkInterfaces = networkInterfaces
+        self.applicationSecurityGroups = applicationSecurityGroups
+        self.serviceTags = serviceTags
+        self.platform = platform
+        self.bindings = bindings
+    }
+
+    package func subnet(_ id: ResourceID) -> Subnet? {
+        id.parent.flatMap { virtualNetworks[$0] }?.subnets.first { $0.id == id }
+    }
+
+    /// The virtual network of an interface: that of its first IP configuration.
+    package func virtualNetwork(of interface: NetworkInterface) -> VirtualNetwork? {
+        interface.ipConfigurations.first?.subnet.parent.flatMap { virtualNetworks[$0] }
+    }
+
+    package func binding(of interface: ResourceID) -> Binding? { bindings.first { $0.networkInterface == interface } }
+}
