@@ -2,28 +2,41 @@ import JSONText
 package import NSGModel
 package import NetworkTypes
 
+/// What a `flowLogs` resource says about its target.
+package enum FlowLogging<Log: Hashable & Sendable>: Hashable, Sendable {
+    case disabled
+    case enabled(Log)
+
+    var log: Log? {
+        switch self {
+        case .disabled: nil
+        case .enabled(let log): log
+        }
+    }
+}
+
 /// What the settings and the `flowLogs` resources say about NSG flow logs.
 package struct NSGFlowLogSettings: Hashable, Sendable {
     /// The GUID every record carries: of this machine, as `systemId`.
     package var systemID: UUID
     /// Seconds that one record covers.
     package var interval: UInt64
-    /// For groups without a `flowLogs` resource; nil: they are not logged.
-    package var defaultVersion: NSGFlowLogVersion?
-    /// Groups with a `flowLogs` resource; the value is nil where that is not enabled.
-    package var versions: [ResourceID: NSGFlowLogVersion?]
+    /// For groups without a `flowLogs` resource.
+    package var byDefault: FlowLogging<NSGFlowLogVersion>
+    /// For groups with one.
+    package var resources: [ResourceID: FlowLogging<NSGFlowLogVersion>]
 
     package init(
-        systemID: UUID, interval: UInt64 = 60, defaultVersion: NSGFlowLogVersion? = .two,
-        versions: [ResourceID: NSGFlowLogVersion?] = [:]
+        systemID: UUID, interval: UInt64 = 60, byDefault: FlowLogging<NSGFlowLogVersion> = .enabled(.two),
+        resources: [ResourceID: FlowLogging<NSGFlowLogVersion>] = [:]
     ) {
         self.systemID = systemID
         self.interval = interval
-        self.defaultVersion = defaultVersion
-        self.versions = versions
+        self.byDefault = byDefault
+        self.resources = resources
     }
 
-    func version(of group: ResourceID) -> NSGFlowLogVersion? { versions[group] ?? defaultVersion }
+    func version(of group: ResourceID) -> NSGFlowLogVersion? { (resources[group] ?? byDefault).log }
 }
 
 /// Collects the tuples of NSG flow logs and gives one record an interval for each group and MAC address (F3).

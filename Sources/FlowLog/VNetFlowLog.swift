@@ -39,17 +39,19 @@ package struct VNetFlowLogSettings: Hashable, Sendable {
     package var interval: UInt64
     /// Whether virtual networks without a `flowLogs` resource are logged.
     package var logsByDefault: Bool
-    /// Virtual networks with a `flowLogs` resource; the value is nil where that is not enabled.
-    package var targets: [ResourceID: VNetFlowLogTarget?]
+    /// For virtual networks with one.
+    package var resources: [ResourceID: FlowLogging<VNetFlowLogTarget>]
 
-    package init(interval: UInt64 = 60, logsByDefault: Bool = true, targets: [ResourceID: VNetFlowLogTarget?] = [:]) {
+    package init(
+        interval: UInt64 = 60, logsByDefault: Bool = true, resources: [ResourceID: FlowLogging<VNetFlowLogTarget>] = [:]
+    ) {
         self.interval = interval
         self.logsByDefault = logsByDefault
-        self.targets = targets
+        self.resources = resources
     }
 
     func target(of network: ResourceID) -> VNetFlowLogTarget? {
-        if let stated = targets[network] { return stated }
+        if let stated = resources[network] { return stated.log }
         return logsByDefault ? VNetFlowLogTarget(defaultFor: network) : nil
     }
 }
