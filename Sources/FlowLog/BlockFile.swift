@@ -1,10 +1,11 @@
 /// A file of records that grows and is a JSON document after every write (F3): `{"records":[RECORD,RECORD]}`.
 ///
-/// A record is appended by one `pwrite` that begins on the closing `]}` and ends with a new one. What holds then: no other file
-/// is needed, no byte of an earlier record is touched, and whoever reads the file between two writes reads valid JSON. A reader
-/// whose `read` runs at the same moment as the `pwrite` is safe where the file system makes the two exclude each other (XFS
-/// does; ext4, btrfs and tmpfs do not): elsewhere it may see the old length with the closing already overwritten, and finds the
-/// document whole when it reads again. A machine that dies inside the write leaves a torn end, which `BlockFileScanner` finds.
+/// A record is appended by one `pwrite` that begins on the closing `]}` and ends with a new one. What holds then: no
+/// other file is needed, no byte of an earlier record is touched, and whoever reads the file between two writes reads
+/// valid JSON. A reader whose `read` runs at the same moment as the `pwrite` is safe where the file system makes the
+/// two exclude each other (XFS does; ext4, btrfs and tmpfs do not): elsewhere it may see the old length with the
+/// closing already overwritten, and finds the document whole when it reads again. A machine that dies inside the write
+/// leaves a torn end, which `BlockFileScanner` finds.
 package enum BlockFile {
     static let opening = #"{"records":["#
     static let closing = "]}"
@@ -20,8 +21,8 @@ package enum BlockFile {
     /// How many bytes of the end `append` needs to see.
     package static let tailLength = 3
 
-    /// How to append a record to a file of `length` bytes that ends with `tail` (its last `tailLength` bytes, all of a shorter
-    /// file). Nil where that is not the end of such a file: scan and repair it first.
+    /// How to append a record to a file of `length` bytes that ends with `tail` (its last `tailLength` bytes, all of a
+    /// shorter file). Nil where that is not the end of such a file: scan and repair it first.
     package static func append(_ record: String, length: UInt64, tail: some Collection<UInt8>) -> Write? {
         if length == 0 { return Write(offset: 0, bytes: Array((opening + record + closing).utf8)) }
         guard length >= UInt64(blank.utf8.count) else { return nil }
@@ -39,8 +40,8 @@ package enum BlockFile {
         case torn(Repair)
     }
 
-    /// Makes a torn file a document again: truncate it to `length`, then perform `write`. Both may be repeated; dying in
-    /// between leaves a file that is torn, and that a later repair makes the same.
+    /// Makes a torn file a document again: truncate it to `length`, then perform `write`. Both may be repeated; dying
+    /// in between leaves a file that is torn, and that a later repair makes the same.
     package struct Repair: Hashable, Sendable {
         /// Behind the last complete record, or 0.
         package var length: UInt64
@@ -52,11 +53,11 @@ package enum BlockFile {
     }
 }
 
-/// Reads a `BlockFile` from its first byte, in pieces of any size, and tells whether it is whole and how to repair it. O(1) of
-/// memory. It trusts no tail: a crash can persist the pages of one write in any order, and leave zeros between.
+/// Reads a `BlockFile` from its first byte, in pieces of any size, and tells whether it is whole and how to repair it.
+/// O(1) of memory. It trusts no tail: a crash can persist the pages of one write in any order, and leave zeros between.
 ///
-/// It looks at quotation marks and brackets only. That is enough, as what is left of a record that was whole when it was written
-/// is recognised by these.
+/// It looks at quotation marks and brackets only. That is enough, as what is left of a record that was whole when it
+/// was written is recognised by these.
 package struct BlockFileScanner: Sendable {
     private enum State: Hashable {
         case opening(matched: Int)

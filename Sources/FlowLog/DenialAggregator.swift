@@ -1,9 +1,10 @@
 import NSGModel
 
-/// Folds the packets of a refused flow: each retransmission of a refused packet is a first packet again (F4, KERNEL 13).
+/// Folds the packets of a refused flow: each retransmission of a refused packet is a first packet again (F4, KERNEL
+/// 13).
 ///
-/// The first packet of a 5-tuple at an interface passes at once as `denied`; those of the `window` after it are counted, and
-/// become one record `deniedAgain` at its end. The sum of `repeats` is the number of refused packets.
+/// The first packet of a 5-tuple at an interface passes at once as `denied`; those of the `window` after it are
+/// counted, and become one record `deniedAgain` at its end. The sum of `repeats` is the number of refused packets.
 package struct DenialAggregator: Sendable {
     private struct Key: Hashable, Sendable {
         var interface: LoggedInterface

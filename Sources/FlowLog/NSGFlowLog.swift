@@ -2,19 +2,6 @@ import JSONText
 package import NSGModel
 package import NetworkTypes
 
-/// What a `flowLogs` resource says about its target.
-package enum FlowLogging<Log: Hashable & Sendable>: Hashable, Sendable {
-    case disabled
-    case enabled(Log)
-
-    var log: Log? {
-        switch self {
-        case .disabled: nil
-        case .enabled(let log): log
-        }
-    }
-}
-
 /// What the settings and the `flowLogs` resources say about NSG flow logs.
 package struct NSGFlowLogSettings: Hashable, Sendable {
     /// The GUID every record carries: of this machine, as `systemId`.
@@ -59,7 +46,8 @@ package struct NSGFlowLogAggregator: Sendable {
         self.capacity = max(capacity, 1)
     }
 
-    /// Takes the record if it belongs into an NSG flow log. Gives blocks only when the capacity is reached: then all that waits.
+    /// Takes the record if it belongs into an NSG flow log. Gives blocks only when the capacity is reached: then all
+    /// that waits.
     package mutating func add(_ record: FlowRecord) -> [LogBlock] {
         guard let rule = record.decidingStage?.rule, let version = settings.version(of: rule.networkSecurityGroup),
             let tuple = record.nsgFlowTuple(version)

@@ -11,8 +11,9 @@ package enum NSGFlowLogVersion: Int, Hashable, Comparable, Sendable {
 }
 
 extension FlowRecord {
-    /// The tuple of an NSG flow log (FACTS i1): `1795183382,10.1.0.4,203.0.113.9,50030,443,T,O,A,B,,,,`. Nil for what such a log
-    /// leaves out: protocols other than TCP and UDP, platform traffic, and further packets of a refused flow.
+    /// The tuple of an NSG flow log (FACTS i1): `1795183382,10.1.0.4,203.0.113.9,50030,443,T,O,A,B,,,,`. Nil for what
+    /// such a log leaves out: protocols other than TCP and UDP, platform traffic, and further packets of a refused
+    /// flow.
     package func nsgFlowTuple(_ version: NSGFlowLogVersion) -> String? {
         guard !isPlatform, let ports = loggedPorts else { return nil }
         let letter = flow.protocol == .tcp ? "T" : "U"

@@ -1,7 +1,7 @@
 import NetworkTypes
 
-/// Tuples of a flow log that wait for the end of their interval. What goes into one record is kept together: one subject
-/// (whose log it is), one MAC address, one interval, and never more than one hour.
+/// Tuples of a flow log that wait for the end of their interval. What goes into one record is kept together: one
+/// subject (whose log it is), one MAC address, one interval, and never more than one hour.
 struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable & Sendable>: Sendable {
     struct Key: Hashable, Sendable {
         var subject: Subject
@@ -42,8 +42,8 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
         count += 1
     }
 
-    /// Removes what ended at least `settling` seconds before `now`. What would begin later than `now` goes too: then the clock
-    /// was set back, and it would wait for long.
+    /// Removes what ended at least `settling` seconds before `now`. What would begin later than `now` goes too: then
+    /// the clock was set back, and it would wait for long.
     mutating func takeElapsed(at now: Timestamp, settling: UInt64) -> [Record] {
         take { key in
             Timestamp(seconds: key.end).adding(seconds: settling) <= now || Timestamp(seconds: key.start) > now

@@ -26,8 +26,8 @@ package struct RetentionLimits: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// Which files to remove, oldest first: all that are older than `days`, then as many as bring the rest down to `bytes`.
-    /// Files of the current hour and of a later one (the clock was set back) stay. O(n log n).
+    /// Which files to remove, oldest first: all that are older than `days`, then as many as bring the rest down to
+    /// `bytes`. Files of the current hour and of a later one (the clock was set back) stay. O(n log n).
     package func expired(among files: [LogFile], now: LogHour) -> [LogFile] {
         var kept = files.reduce(0) { saturatingSum($0, $1.bytes) }
         return files.filter { $0.hour < now }
@@ -41,7 +41,8 @@ package struct RetentionLimits: Hashable, Sendable {
 
     private func isTooOld(_ file: LogFile, now: LogHour) -> Bool {
         guard let days, days > 0 else { return false }
-        // A file's last record may be almost an hour younger than the hour it is named for, so it is that old one hour later.
+        // A file's last record may be almost an hour younger than the hour it is named for, so it is that old one hour
+        // later.
         return (now.hoursSince1970 - file.hour.hoursSince1970 - 1) / 24 >= days
     }
 }

@@ -1,5 +1,5 @@
-/// A moment as nanoseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX time). Reaches into the year 2554, so a
-/// year always has four digits.
+/// A moment as nanoseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX time). Reaches into the year 2554,
+/// so a year always has four digits.
 package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let nanoseconds: UInt64
 
@@ -26,13 +26,15 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
 
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
 
-    /// RFC 3339 in UTC with `digits` (1...9) digits after the second; further digits are cut off, never rounded up into the
-    /// next second.
+    /// RFC 3339 in UTC with `digits` (1...9) digits after the second; further digits are cut off, never rounded up into
+    /// the next second.
     package func rfc3339(fractionDigits digits: Int) -> String {
         let date = CivilDate(daysSince1970: Int(seconds / 86_400))
         let second = seconds % 86_400
-        let time = [second / 3600, second / 60 % 60, second % 60].map { decimal($0, digits: 2) }.joined(separator: ":")
-        return "\(date)T\(time).\(decimal(nanoseconds % 1_000_000_000, digits: 9).prefix(digits))Z"
+        let nanosecond = decimal(nanoseconds % 1_000_000_000, digits: 9).prefix(digits)
+        return date.description + "T" + decimal(second / 3600, digits: 2) + ":" + decimal(second / 60 % 60, digits: 2)
+            + ":"
+            + decimal(second % 60, digits: 2) + "." + nanosecond + "Z"
     }
 
     /// With milliseconds, as in `flows.jsonl`.
@@ -47,8 +49,8 @@ package struct CivilDate: Hashable, Sendable, CustomStringConvertible {
     /// 1...31.
     package let day: Int
 
-    // Both ways count from 0000-03-01 in eras of 400 years, 146,097 days each, so that a leap day is the last day of its
-    // year. Source: Howard Hinnant, "chrono-compatible low-level date algorithms", for days that are not negative.
+    // Both ways count from 0000-03-01 in eras of 400 years, 146,097 days each, so that a leap day is the last day of
+    // its year. Source: Howard Hinnant, "chrono-compatible low-level date algorithms", for days that are not negative.
 
     /// `days` is not negative and below 10^9.
     package init(daysSince1970 days: Int) {
@@ -84,7 +86,8 @@ package struct CivilDate: Hashable, Sendable, CustomStringConvertible {
 
     /// `2026-11-20`.
     package var description: String {
-        "\(decimal(UInt64(year), digits: 4))-\(decimal(UInt64(month), digits: 2))-\(decimal(UInt64(day), digits: 2))"
+        decimal(UInt64(year), digits: 4) + "-" + decimal(UInt64(month), digits: 2) + "-"
+            + decimal(UInt64(day), digits: 2)
     }
 }
 

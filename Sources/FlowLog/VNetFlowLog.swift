@@ -58,8 +58,8 @@ package struct VNetFlowLogSettings: Hashable, Sendable {
 
 extension FlowRecord {
     /// The tuple of a virtual network flow log, version 4 (FACTS i2):
-    /// `1710413935827,10.1.1.70,10.1.1.4,55490,80,6,O,B,NX,0,0,0,0`. Nil for protocols other than TCP and UDP, and for further
-    /// packets of a refused flow. `NX`: what this host does not encrypt, whatever the two ends do.
+    /// `1710413935827,10.1.1.70,10.1.1.4,55490,80,6,O,B,NX,0,0,0,0`. Nil for protocols other than TCP and UDP, and for
+    /// further packets of a refused flow. `NX`: what this host does not encrypt, whatever the two ends do.
     package var vnetFlowTuple: String? {
         guard let ports = loggedPorts else { return nil }
         let counters: String
@@ -73,7 +73,8 @@ extension FlowRecord {
     }
 }
 
-/// Collects the tuples of virtual network flow logs and gives one record an interval for each network and MAC address (F3).
+/// Collects the tuples of virtual network flow logs and gives one record an interval for each network and MAC address
+/// (F3).
 package struct VNetFlowLogAggregator: Sendable {
     private struct Log: Hashable, Comparable, Sendable {
         var network: ResourceID
@@ -92,8 +93,10 @@ package struct VNetFlowLogAggregator: Sendable {
     }
 
     /// May be changed at any time; tuples that are already waiting stay with the log they were meant for.
-    package var settings: VNetFlowLogSettings
+    package var settings: VNetFlowLogSettings { didSet { logs = [:] } }
     private let capacity: Int
+    /// What `settings` say of each network met so far; a default log costs a digest to name.
+    private var logs: [ResourceID: Log?] = [:]
     private var pending = PendingTuples<Log, Rule>()
 
     /// At most `capacity` tuples of about 100 bytes wait; more are written before their interval ends.
@@ -102,18 +105,17 @@ package struct VNetFlowLogAggregator: Sendable {
         self.capacity = max(capacity, 1)
     }
 
-    /// Takes the record if it belongs into a virtual network flow log. Gives blocks only when the capacity is reached: then all
-    /// that waits.
+    /// Takes the record if it belongs into a virtual network flow log. Gives blocks only when the capacity is reached:
+    /// then all that waits.
     package mutating func add(_ record: FlowRecord) -> [LogBlock] {
-        guard let network = record.interface.virtualNetwork, let target = settings.target(of: network),
+        guard let network = record.interface.virtualNetwork, let log = log(of: network),
             let tuple = record.vnetFlowTuple
         else { return [] }
         let stage = record.isPlatform ? nil : record.decidingStage
         pending.add(
             tuple, at: record.time,
             rule: stage.map { Rule(list: $0.groupGUID, name: $0.rule.flowLogName) } ?? .platform,
-            subject: Log(network: network, target: target), macAddress: record.interface.macAddress,
-            interval: settings.interval)
+            subject: log, macAddress: record.interface.macAddress, interval: settings.interval)
         return pending.count < capacity ? [] : flushAll(now: record.time)
     }
 
@@ -125,6 +127,13 @@ package struct VNetFlowLogAggregator: Sendable {
     /// Everything that waits, whether its interval ended or not: at the end of the daemon.
     package mutating func flushAll(now: Timestamp) -> [LogBlock] {
         pending.takeAll().map { Self.block(for: $0, now: now) }
+    }
+
+    private mutating func log(of network: ResourceID) -> Log? {
+        if let known = logs[network] { return known }
+        let log = settings.target(of: network).map { Log(network: network, target: $0) }
+        logs[network] = .some(log)
+        return log
     }
 
     private static func block(for record: PendingTuples<Log, Rule>.Record, now: Timestamp) -> LogBlock {
@@ -141,7 +150,8 @@ package struct VNetFlowLogAggregator: Sendable {
             "flowRecords": ["flows": JSONValue(flows(of: record.rules))],
         ]
         let path =
-            "insights-logs-flowlogflowevent/flowLogResourceID=\(target.folders)/\(record.key.hour)/macAddress=\(mac)/PT1H.json"
+            "insights-logs-flowlogflowevent/flowLogResourceID=\(target.folders)/\(record.key.hour)"
+            + "/macAddress=\(mac)/PT1H.json"
         return LogBlock(path: path, record: json.text(), hour: record.key.hour, tupleCount: record.tupleCount)
     }
 
