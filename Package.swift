@@ -11,8 +11,8 @@ func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func rim(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func rim(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -84,7 +84,7 @@ let package = Package(
         rim("PacketLog", ["CPcap", "CMnl", "CShims", "Netlink", "NetworkTypes"]),
         rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NetworkTypes", "JSONText"]),
 
-        rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"]),
+        rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"], exclude: ["io.nsgd.Control.varlink"]),
         tests("ControlProtocolTests", ["ControlProtocol", "JSONText", "NetworkTypes"]),
 
         rim(
