@@ -12,24 +12,25 @@ extension Policy {
 
     func nsgFlowLogSettings(systemID: UUID) -> NSGFlowLogSettings {
         let fallback = NSGFlowLogVersion(rawValue: flowLogs.nsgVersion) ?? .two
-        var versions: [ResourceID: NSGFlowLogVersion?] = [:]
+        var resources: [ResourceID: FlowLogging<NSGFlowLogVersion>] = [:]
         for resource in estate.flowLogs.values where estate.networkSecurityGroups[resource.target] != nil {
             let version = resource.version.flatMap(NSGFlowLogVersion.init(rawValue:)) ?? fallback
-            versions[resource.target] = .some(resource.isEnabled ? version : nil)
+            resources[resource.target] = resource.isEnabled ? .enabled(version) : .disabled
         }
         return NSGFlowLogSettings(
-            systemID: systemID, interval: interval, defaultVersion: flowLogs.isEnabled ? fallback : nil, versions: versions)
+            systemID: systemID, interval: interval, byDefault: flowLogs.isEnabled ? .enabled(fallback) : .disabled,
+            resources: resources)
     }
 
     var vnetFlowLogSettings: VNetFlowLogSettings {
-        var targets: [ResourceID: VNetFlowLogTarget?] = [:]
+        var resources: [ResourceID: FlowLogging<VNetFlowLogTarget>] = [:]
         for resource in estate.flowLogs.values where estate.virtualNetworks[resource.target] != nil {
             let target = VNetFlowLogTarget(
                 flowLog: resource.id, flowLogGUID: UUID(named: resource.id.description.lowercased()),
                 target: resource.target)
-            targets[resource.target] = .some(resource.isEnabled ? target : nil)
+            resources[resource.target] = resource.isEnabled ? .enabled(target) : .disabled
         }
-        return VNetFlowLogSettings(interval: interval, logsByDefault: flowLogs.isEnabled, targets: targets)
+        return VNetFlowLogSettings(interval: interval, logsByDefault: flowLogs.isEnabled, resources: resources)
     }
 }
 

@@ -1,5 +1,6 @@
-package import FlowLog
-package import NSGCompiler
+import FlowLog
+import NSGCompiler
+import NSGEvaluation
 package import NSGModel
 package import NetworkTypes
 

@@ -1,6 +1,6 @@
 package import FlowLog
-import NSGCompiler
-package import NSGModel
+package import NSGCompiler
+import NSGModel
 package import Nftables
 
 /// Holds the decisions that reached the log against those the kernel counted (F5). Counters are read a while before they are

@@ -70,17 +70,15 @@ package struct Enforcement {
     }
 
     private func confirm(_ wanted: Ruleset) throws(Failure) {
+        let present: Ruleset?
         do throws(KernelError) {
-            let change = Change(from: try store.dump(table: wanted.table).ruleset, to: wanted)
-            let missing = change.skeleton + change.build + change.swap
-            guard missing.isEmpty else { throw Failure.differs(missing) }
-        } catch let error as KernelError {
-            throw .refused(error)
-        } catch let failure as Failure {
-            throw failure
+            present = try store.dump(table: wanted.table).ruleset
         } catch {
-            fatalError("unreachable")
+            throw .refused(error)
         }
+        let change = Change(from: present, to: wanted)
+        let missing = change.skeleton + change.build + change.swap
+        guard missing.isEmpty else { throw .differs(missing) }
     }
 
     /// Takes out what nothing refers to any more. At least 100 ms after the swap, so that packets in flight have left it.

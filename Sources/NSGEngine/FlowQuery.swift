@@ -1,6 +1,6 @@
 package import JSONText
 package import NSGModel
-package import NetworkTypes
+import NetworkTypes
 
 /// A question of IP flow verify (K5): would this packet pass at this interface?
 package struct FlowQuery: Hashable, Sendable {

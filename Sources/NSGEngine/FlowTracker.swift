@@ -1,6 +1,6 @@
 package import FlowLog
-import NSGCompiler
-package import NSGModel
+package import NSGCompiler
+import NSGModel
 
 /// Turns what the kernel reports into flow records: judged packets into B and D, conntrack into C and E.
 ///
@@ -25,22 +25,6 @@ package struct FlowTracker: Sendable {
         /// How long a packet waits for its connection.
         package var patience: UInt64 = 1_000_000_000
         package init() {}
-    }
-
-    private struct TrackedFlow: Sendable {
-        var connection: Connection
-        /// Empty until the flow's packet has come.
-        var sides: [LoggedSide] = []
-        var attribution: Attribution = .packet
-        /// Totals that records have told of.
-        var reported = FlowCounters.zero
-        var hasEnded = false
-    }
-
-    private struct LoggedSide: Sendable {
-        var interface: LoggedInterface
-        var direction: Direction
-        var stages: [StageRecord]
     }
 
     private struct RefusedKey: Hashable, Sendable {
@@ -91,9 +75,7 @@ package struct FlowTracker: Sendable {
     private mutating func announce(_ packet: JudgedPacket, id: UInt32) -> [FlowRecord] {
         let label = flows[id]?.connection.label
         let records = began(packet, attributed: label, id: id)
-        flows[id]?.sides = records.map {
-            LoggedSide(interface: $0.interface, direction: $0.direction, stages: $0.stages)
-        }
+        flows[id]?.sides = records.map(LoggedSide.init)
         return records
     }
 
@@ -202,8 +184,7 @@ package struct FlowTracker: Sendable {
             guard let packet = takeWaiting(connection.flow) else { return [] }
             return began(packet, attributed: flow.connection.label, id: connection.id)
         }
-        let hasMore = flow.connection.totals.map { $0.increment(since: flow.reported) != .zero } ?? false
-        return flow.hasEnded && !hasMore ? [] : flow.end(at: time)
+        return flow.hasEnded && !flow.hasMore ? [] : flow.end(at: time)
     }
 
     // MARK: Dumps and time
@@ -263,41 +244,5 @@ package struct FlowTracker: Sendable {
         waiting[flow] = packets.isEmpty ? nil : packets
         waitingCount -= 1
         return packet
-    }
-}
-
-extension Connection {
-    /// Takes what a later message carries; what it leaves out stays.
-    fileprivate mutating func update(with later: Connection) {
-        label = later.label ?? label
-        totals = later.totals ?? totals
-        isClosed = isClosed || later.isClosed
-    }
-}
-
-extension FlowTracker.LoggedSide {
-    fileprivate func record(
-        of flow: FlowTuple, _ change: FlowChange, at time: Timestamp, attribution: Attribution = .packet, id: UInt32? = nil
-    ) -> FlowRecord {
-        FlowRecord(
-            time: time, interface: interface, direction: direction, flow: flow, change: change, stages: stages,
-            attribution: attribution, flowID: id)
-    }
-}
-
-extension FlowTracker.TrackedFlow {
-    fileprivate mutating func end(at time: Timestamp) -> [FlowRecord] {
-        hasEnded = true
-        return records(FlowChange.ended, at: time)
-    }
-
-    fileprivate mutating func continued(at time: Timestamp) -> [FlowRecord] { records(FlowChange.continued, at: time) }
-
-    private mutating func records(_ change: (Traffic) -> FlowChange, at time: Timestamp) -> [FlowRecord] {
-        let traffic = connection.totals.map { Traffic.counted($0.increment(since: reported)) } ?? .uncounted
-        reported = connection.totals ?? reported
-        return sides.map {
-            $0.record(of: connection.flow, change(traffic), at: time, attribution: attribution, id: connection.id)
-        }
     }
 }

@@ -46,3 +46,12 @@ package struct Connection: Hashable, Sendable {
         self.isClosed = isClosed
     }
 }
+
+extension Connection {
+    /// Takes what a later message carries; what it leaves out stays.
+    mutating func update(with later: Connection) {
+        label = later.label ?? label
+        totals = later.totals ?? totals
+        isClosed = isClosed || later.isClosed
+    }
+}
