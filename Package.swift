@@ -82,7 +82,7 @@ let package = Package(
         rim("NftablesKernel", ["CMnl", "CNftnl", "CShims", "Netlink", "Nftables", "NetworkTypes"]),
         rim("ConntrackKernel", ["CMnl", "CConntrack", "CShims", "Netlink", "NetworkTypes"]),
         rim("PacketLog", ["CPcap", "CMnl", "CShims", "Netlink", "NetworkTypes"]),
-        rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NetworkTypes", "JSONText"]),
+        rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NSGConfig", "NetworkTypes"]),
 
         rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"], exclude: ["io.nsgd.Control.varlink"]),
         tests("ControlProtocolTests", ["ControlProtocol", "JSONText", "NetworkTypes"]),
@@ -99,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "nsgctl",
             dependencies: [
-                "ControlProtocol", "NSGConfig", "NSGEvaluation", "NSGCompiler", "NSGModel", "Nftables", "NetworkTypes",
+                "ControlProtocol", "NSGEngine", "NSGConfig", "NSGCompiler", "NSGModel", "Nftables", "NetworkTypes",
                 "JSONText", "SystemServices",
             ],
             swiftSettings: settings

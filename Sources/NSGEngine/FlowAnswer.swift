@@ -96,3 +96,14 @@ extension Trial {
         ])
     }
 }
+
+extension Policy {
+    /// An answer, or `{"error": …}`: a question that cannot be read does not stop those behind it (K5).
+    package func batchAnswer(_ document: JSONValue) -> JSONValue {
+        do throws(FlowQuery.Problem) {
+            return try answer(FlowQuery(document)).json
+        } catch {
+            return ["error": JSONValue(error.description)]
+        }
+    }
+}
