@@ -74,7 +74,7 @@ package enum ControlInterface {
         # First packets, by the kernel's counters, and how many of them reached the flow log.
         type Decisions (allowed: int, denied: int, logged: int)
 
-        # What could not be recorded, since the start of the daemon.
+        # What could not be recorded, since the start of the daemon. Lost conntrack events are made good by a dump each time.
         type Losses (conntrackEvents: int, packetCopies: int, logRecords: int)
 
         # Changes of our tables that others made.
