@@ -70,10 +70,7 @@ struct ControlServerTests {
 
     @Test(
         "garbage closes the connection it came from, and no other",
-        arguments: [
-            "\0", "{}\0", "GET / HTTP/1.1\r\n\r\n\0", "\u{1}\u{2}\0",
-            #"{"method":"io.nsgd.Control.Ping","x":1}"# + "\0",
-        ]
+        arguments: ["", "{}", "GET / HTTP/1.1\r\n\r\n", "\u{1}\u{2}", #"{"method":"io.nsgd.Control.Ping","x":1}"#]
     )
     func garbage(text: String) throws {
         let server = try TestServer()
@@ -81,7 +78,7 @@ struct ControlServerTests {
         bystander.call("Ping")
         #expect(try bystander.reply() == VarlinkReply())
         var client = try server.connect()
-        client.send(Array(text.utf8))
+        client.send(Array(text.utf8) + [0])
         #expect(try client.reply() == nil)
         bystander.call("Ping")
         #expect(try bystander.reply() == VarlinkReply())

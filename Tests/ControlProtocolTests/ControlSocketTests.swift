@@ -48,9 +48,10 @@ struct ControlSocketTests {
     }
 
     @Test(
-        "paths that no socket can have are refused", arguments: ["", String(repeating: "p", count: 108), "/tmp/a\0b"])
+        "paths that no socket can have are refused", arguments: ["", String(repeating: "p", count: 108)])
     func unusable(path: String) {
         #expect(throws: ControlSocketError.unusablePath(path)) { try self.open(path) }
+        #expect(throws: ControlSocketError.unusablePath("/tmp/a\0b")) { try self.open("/tmp/a\0b") }
     }
 
     @Test("an inherited socket is served, and its file left")
