@@ -6,6 +6,8 @@ import NSGConfig
 import NSGEngine
 import NSGModel
 import NetworkTypes
+import Nftables
+import Synchronization
 import SystemServices
 
 /// Answers `io.nsgd.Control`: reads from snapshots on the server's queue, hands changes to the enforcer's.
@@ -118,11 +120,9 @@ struct ControlService: ControlHandler {
 
     private func flush(_ reply: ReplyStream) {
         enforcer.executor.queue.async {
-            do throws(KernelError) {
-                try enforcer.assumeIsolated { enforcer throws(KernelError) in try enforcer.flush() }
-                reply.end()
-            } catch {
-                reply.fail(.kernelRefused, ["message": JSONValue("\(error)")])
+            switch enforcer.assumeIsolated({ $0.flush() }) {
+            case .success: reply.end()
+            case .failure(let error): reply.fail(.kernelRefused, ["message": JSONValue("\(error)")])
             }
         }
     }

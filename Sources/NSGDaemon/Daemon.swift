@@ -6,6 +6,7 @@ import JSONText
 import NSGConfig
 import NSGEngine
 import NetworkTypes
+import Synchronization
 import SystemServices
 
 /// The whole: brings the documents into force, watches, answers, and ends on a signal with the rules still in force.
@@ -40,11 +41,6 @@ package enum Daemon {
     }
 }
 
-/// Why a start failed, in a sentence.
-struct StartFailure: Error, CustomStringConvertible {
-    var description: String
-}
-
 /// What lives as long as the process.
 final class RunningDaemon: Sendable {
     private let options: DaemonOptions
@@ -69,23 +65,18 @@ final class RunningDaemon: Sendable {
 
     func start() throws {
         let enforcer = enforcer
-        let first = try enforcer.executor.queue.sync {
-            try enforcer.assumeIsolated { enforcer throws(ConfigurationFaults) in try enforcer.firstPolicy() }
-        }
-        guard let (policy, sources) = first else {
-            throw StartFailure(description: "there are more rules than numbers for them")
-        }
+        let first = try enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.firstPolicy() } }.get()
         let observer = try FlowObserver(
-            policy: policy, links: watcher.initial, logs: options.logs, systemID: Self.systemID, journal: journal)
+            policy: first.policy, links: watcher.initial, logs: options.logs, systemID: Self.systemID, journal: journal)
         observer.executor.queue.sync { observer.assumeIsolated { $0.open() } }
         let outcome = enforcer.executor.queue.sync {
-            enforcer.assumeIsolated { $0.start(policy, sources, observer: observer) }
+            enforcer.assumeIsolated { $0.start(first, observer: observer) }
         }
         guard outcome.isSuccess else { throw StartFailure(description: outcome.message) }
         observer.executor.queue.sync { observer.assumeIsolated { $0.follow() } }
 
         followLinks(observer)
-        let server = try serve(policy.configuration.settings.control, observer)
+        let server = try serve(first.policy.configuration.settings.control, observer)
         retained.hold(server)
         retained.hold(SignalSource { [self] signal in take(signal, observer, server) })
         watchdog()
@@ -113,11 +104,11 @@ final class RunningDaemon: Sendable {
         if let slash = options.socket.lastIndex(of: "/"), slash > options.socket.startIndex {
             try Files.createFolder(String(options.socket[..<slash]), mode: 0o755)
         }
-        let readers = Self.group(settings.group)
+        let readers = UserGroups.number(of: settings.group)
         let service = ControlService(
             enforcer: enforcer, observer: observer,
             status: StatusReport(enforcer: enforcer, startedAt: startedAt, links: links), readers: readers,
-            administrators: Self.group(settings.adminGroup), options: options)
+            administrators: UserGroups.number(of: settings.adminGroup), options: options)
         let identity = ControlIdentity(
             vendor: "nsgd", product: "nsgd", version: Version.text, url: "https://varlink.org")
         let server: ControlServer
@@ -130,17 +121,10 @@ final class RunningDaemon: Sendable {
         return server
     }
 
-    private static func group(_ name: String) -> UInt32? {
-        var entry = group()
-        var found: UnsafeMutablePointer<group>?
-        var room = [CChar](repeating: 0, count: 1 << 16)
-        guard unsafe getgrnam_r(name, &entry, &room, room.count, &found) == 0, unsafe found != nil else { return nil }
-        return entry.gr_gid
-    }
 
     private func take(_ signal: SignalSource.Signal, _ observer: FlowObserver, _ server: ControlServer) {
         switch signal {
-        case .hangUp:
+        case .reload:
             notifier.reloading()
             let outcome = enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.reload() } }
             notifier.ready(status: outcome.message)
@@ -160,6 +144,6 @@ final class RunningDaemon: Sendable {
         timer.schedule(deadline: .now(), repeating: .nanoseconds(Int(clamping: interval / 2)))
         timer.setEventHandler { [notifier] in notifier.watchdog() }
         timer.activate()
-        retained.hold(timer)
+        retained.hold(Boxed(timer))
     }
 }

@@ -39,6 +39,18 @@ enum ReloadOutcome: Sendable {
     }
 }
 
+/// What a start brings into force.
+struct FirstPolicy: Sendable {
+    var policy: Policy
+    /// Nil where it is the last good one.
+    var sources: ConfigurationSources?
+}
+
+/// Why a start failed, in a sentence.
+struct StartFailure: Error, CustomStringConvertible {
+    var description: String
+}
+
 /// Owns the kernel's table: brings the documents into force, keeps them there, and takes them out when told to.
 actor Enforcer {
     nonisolated let executor = QueueExecutor(label: "enforcement")
@@ -77,25 +89,28 @@ actor Enforcer {
     // MARK: Start
 
     /// The first policy of a run: the documents, or where they have a fault the last ones that had none (E5).
-    func firstPolicy() throws(ConfigurationFaults) -> (policy: Policy, sources: ConfigurationSources?)? {
+    func firstPolicy() -> Result<FirstPolicy, StartFailure> {
         do throws(ConfigurationFaults) {
             let (policy, sources) = try load(from: options.configuration)
-            return policy.map { ($0, sources) }
-        } catch let faults {
-            for fault in faults.faults { journal.log(.error, "\(fault)", id: "fault") }
-            do throws(ConfigurationFaults) {
-                guard let policy = try load(from: state.lastGood).policy else { throw faults }
-                journal.log(.warning, "the documents have faults; the last policy without any is loaded instead")
-                history.withLock { $0.isLastGood = true }
-                return (policy, nil)
-            } catch { throw faults }
+            guard let policy else { return .failure(Self.tooManyRules) }
+            return .success(FirstPolicy(policy: policy, sources: sources))
+        } catch {
+            for fault in error.faults { journal.log(.error, "\(fault)", id: "fault") }
+            guard let policy = try? load(from: state.lastGood).policy else {
+                return .failure(StartFailure(description: ReloadOutcome.faulty(error.faults).message))
+            }
+            journal.log(.warning, "the documents have faults; the last policy without any is loaded instead")
+            history.withLock { $0.isLastGood = true }
+            return .success(FirstPolicy(policy: policy, sources: nil))
         }
     }
 
+    private static let tooManyRules = StartFailure(description: "there are more rules than numbers for them (a million)")
+
     /// Brings the first policy into force.
-    func start(_ first: Policy, _ sources: ConfigurationSources?, observer: FlowObserver) -> ReloadOutcome {
+    func start(_ first: FirstPolicy, observer: FlowObserver) -> ReloadOutcome {
         self.observer = observer
-        let outcome = enforce(first, sources)
+        let outcome = enforce(first.policy, first.sources)
         record(outcome)
         scheduleAudit()
         return outcome
@@ -109,7 +124,7 @@ actor Enforcer {
         do throws(ConfigurationFaults) {
             retireNumbers()
             let (policy, sources) = try load(from: options.configuration)
-            outcome = policy.map { enforce($0, sources) } ?? .refused("there are more rules than numbers for them")
+            outcome = policy.map { enforce($0, sources) } ?? .refused(Self.tooManyRules.description)
             if outcome.isSuccess { history.withLock { $0.isLastGood = false } }
         } catch {
             outcome = .faulty(error.faults)
@@ -281,14 +296,17 @@ actor Enforcer {
     // MARK: Out
 
     /// Takes every rule of ours out of the kernel (E5). Nothing is enforced until the next reload.
-    func flush() throws(KernelError) {
+    func flush() -> Result<Void, KernelError> {
         finishSweep()
-        guard try enforcement.open(table: FixedNames.table) else { return }
-        policy.withLock { $0 = nil }
-        history.withLock { $0.enforcedSince = nil }
-        Clock.sleep(nanoseconds: Self.grace)
-        try enforcement.removeTable(FixedNames.table)
+        do throws(KernelError) {
+            guard try enforcement.open(table: FixedNames.table) else { return .success(()) }
+            policy.withLock { $0 = nil }
+            history.withLock { $0.enforcedSince = nil }
+            Clock.sleep(nanoseconds: Self.grace)
+            try enforcement.removeTable(FixedNames.table)
+        } catch { return .failure(error) }
         journal.log(.notice, "every rule has been taken out; nothing is enforced until the next reload")
+        return .success(())
     }
 }
 

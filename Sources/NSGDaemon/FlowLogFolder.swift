@@ -49,7 +49,7 @@ struct FlowLogFolder: ~Copyable {
         if lines >= 0 { close(lines) }
         lines = -1
         try Files.createFolder(path, mode: 0o750)
-        lines = open(linesPath, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
+        lines = unsafe open(linesPath, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
         guard lines >= 0, unsafe fstat(lines, &status) == 0 else {
             throw KernelError(errno: errno, doing: "open \(linesPath)")
         }
@@ -62,7 +62,7 @@ struct FlowLogFolder: ~Copyable {
     mutating func append(_ block: LogBlock) throws(KernelError) {
         let file = "\(path)/\(block.path)"
         if let slash = file.lastIndex(of: "/") { try Files.createFolder(String(file[..<slash]), mode: 0o750) }
-        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
+        let descriptor = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
         guard descriptor >= 0 else { throw KernelError(errno: errno, doing: "open \(file)") }
         defer { close(descriptor) }
         if !sound.contains(file) {
@@ -89,7 +89,7 @@ struct FlowLogFolder: ~Copyable {
         var problems: [KernelError] = []
         let hours = [hour, LogHour(hoursSince1970: hour.hoursSince1970 - min(hour.hoursSince1970, 1))]
         for file in Self.files(below: path) where LogHour(path: file).map(hours.contains) ?? false {
-            let descriptor = open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+            let descriptor = unsafe open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
             guard descriptor >= 0 else { continue }
             defer { close(descriptor) }
             do throws(KernelError) {
@@ -110,7 +110,7 @@ struct FlowLogFolder: ~Copyable {
             return LogFile(path: file, bytes: UInt64(max(status.st_size, 0)), hour: hour)
         }
         for file in limits.expired(among: files, now: now) {
-            unlink(file.path)
+            unsafe unlink(file.path)
             sound.remove(file.path)
         }
     }

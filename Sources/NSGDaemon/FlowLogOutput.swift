@@ -1,4 +1,5 @@
 import FlowLog
+import NSGConfig
 import NSGEngine
 import NSGModel
 import NetworkTypes

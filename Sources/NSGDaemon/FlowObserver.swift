@@ -3,6 +3,7 @@ import Dispatch
 import FlowLog
 import JSONText
 import NSGCompiler
+import NSGConfig
 import NSGEngine
 import NSGModel
 import NetworkTypes
@@ -152,7 +153,7 @@ actor FlowObserver {
             case .new: records += tracker.appeared(connection)
             case .update:
                 if tracker.changed(connection) { records += totals(of: event.entry) }
-            case .destroy: records += tracker.ended(connection, at: event.entry.stop.map(Timestamp.init) ?? Self.now)
+            case .destroy: records += tracker.ended(connection, at: event.entry.stop.map(Timestamp.init(nanoseconds:)) ?? Self.now)
             }
         }
         output.write(records.map(LogEntry.flow), now: Self.now)
@@ -164,7 +165,7 @@ actor FlowObserver {
 
     /// A closed connection's counters, which no event but the last carries.
     private func totals(of entry: ConntrackEntry) -> [FlowRecord] {
-        guard let found = try? connections.get(entry.protocol, entry.original, zone: entry.zone), found.id == entry.id else {
+        guard let found = try? connections.get(entry.original, protocol: entry.protocol, zone: entry.zone), found.id == entry.id else {
             return []
         }
         return tracker.closed(Connection(found), at: Self.now)

@@ -7,6 +7,13 @@ final class Retained: Sendable {
     func hold(_ object: any AnyObject & Sendable) { objects.withLock { $0.append(object) } }
 }
 
+/// A value as an object.
+final class Boxed<Value>: @unchecked Sendable {
+    // Unchecked: the value is held, and never touched again.
+    private let value: Value
+    init(_ value: Value) { self.value = value }
+}
+
 /// Between the watcher of devices, which is there first, and those who follow it.
 final class LinkHandOver: Sendable {
     private let follower = Mutex<(@Sendable (LinkTable) -> Void)?>(nil)

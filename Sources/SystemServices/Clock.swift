@@ -8,6 +8,14 @@ package enum Clock {
     /// Since some moment before the start (`CLOCK_MONOTONIC`); never goes back.
     package static var monotonic: UInt64 { read(CLOCK_MONOTONIC) }
 
+    /// Holds the calling thread; a signal does not shorten it.
+    package static func sleep(nanoseconds: UInt64) {
+        var rest = timespec(
+            tv_sec: Int(clamping: nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+        var remaining = timespec()
+        while unsafe nanosleep(&rest, &remaining) != 0, errno == EINTR { rest = remaining }
+    }
+
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()
         unsafe clock_gettime(clock, &time)
