@@ -1,6 +1,6 @@
 /// A value of a document as messages show it: control characters escaped, since messages reach terminals, and cut short.
 func shown(_ text: String) -> String {
-    let limit = 120
+    let limit = 256
     var result = ""
     for (index, scalar) in text.unicodeScalars.enumerated() {
         if index == limit { return result + "…" }

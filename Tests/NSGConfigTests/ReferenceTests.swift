@@ -1,5 +1,7 @@
+import JSONText
 import NSGConfig
 import NSGModel
+import NetworkTypes
 import Testing
 
 @Suite("C2: references, and what holds between resources")

@@ -1,3 +1,4 @@
+import JSONText
 import NSGConfig
 import NSGModel
 import NetworkTypes
