@@ -67,8 +67,8 @@ extension NetworkSecurityGroupDraft {
 
     private func checkNames(_ diagnostics: Diagnostics) {
         let defaults = Set(NetworkSecurityGroup.defaultRules(of: id).map { $0.name.lowercased() })
-        var seen: [String: SecurityRuleDraft] = [:]
-        for rule in rules where !rule.name.isEmpty {
+        var seen: [String: Int] = [:]
+        for (index, rule) in rules.enumerated() where !rule.name.isEmpty {
             let folded = rule.name.lowercased()
             if defaults.contains(folded) {
                 diagnostics.report(
@@ -76,11 +76,11 @@ extension NetworkSecurityGroupDraft {
                     "Security rule \(shown(rule.name)) conflicts with rule \(shown(rule.name)): this is the name of a default rule.",
                     remedy: "rename the rule")
             }
-            if let other = seen.updateValue(rule, forKey: folded) {
+            if let other = seen.updateValue(index, forKey: folded).map({ rules[$0].place }) {
                 diagnostics.report(
                     .duplicateResourceName, at: rule.place,
                     "Resource \(shown(id.description)) has two child resources with the same name (\(shown(rule.name))).",
-                    remedy: "rename one of them; the other stands at \(other.place.file):\(other.place.line)")
+                    remedy: "rename one of them; the other stands at \(other.file):\(other.line)")
             }
         }
     }
@@ -90,12 +90,12 @@ extension NetworkSecurityGroupDraft {
             var direction: Direction
             var priority: Priority
         }
-        var taken: [Slot: SecurityRuleDraft] = [:]
-        for rule in rules {
+        var taken: [Slot: Int] = [:]
+        for (index, rule) in rules.enumerated() {
             guard let direction = rule.direction, let priority = rule.priority else { continue }
             let slot = Slot(direction: direction, priority: priority)
-            guard let other = taken[slot] else {
-                taken[slot] = rule
+            guard let other = taken[slot].map({ rules[$0] }) else {
+                taken[slot] = index
                 continue
             }
             diagnostics.report(

@@ -133,6 +133,20 @@ struct SecurityRuleTests {
         #expect(!fault.remedy.isEmpty)
     }
 
+    @Test(
+        "a text that is no address, prefix or tag",
+        arguments: [
+            "10.0.0", "10.0.0.0.0", "10.0.0.01", "256.0.0.1", "10..0.1", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8",
+            "10.0.0.0/8/8",
+            "10.0.0.1-10.0.0.9", "10.0.0.0/255.0.0.0", "::1%eth0", "1::2::3", " 10.0.0.0/8", "fe80::/129", "*.*", "a b",
+        ])
+    func refusesAddress(text: String) {
+        let single = Documents.rule("web", ["sourceAddressPrefix": "\"\(text)\""])
+        #expect(faults([Documents.securityGroup([single])]).map(\.code) == ["SecurityRuleInvalidAddressPrefix"])
+        let list = Documents.rule("web", ["sourceAddressPrefix": "", "sourceAddressPrefixes": "[\"\(text)\"]"])
+        #expect(faults([Documents.securityGroup([list])]).map(\.code) == ["SecurityRuleInvalidAddressPrefix"])
+    }
+
     @Test("remedies name what was probably meant")
     func remedies() {
         func remedy(_ changes: [String: String]) -> String {
