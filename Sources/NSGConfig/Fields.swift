@@ -133,6 +133,8 @@ struct Fields {
     }
 
     func text(_ name: String) -> String? { self[name]?.text() }
+    /// A text that decides nothing, as written: templates compute such ones (`"[resourceGroup().location]"`).
+    func remark(_ name: String) -> String? { self[name]?.value.string }
     func boolean(_ name: String) -> Bool? { self[name]?.boolean() }
     func integer(_ name: String, in range: ClosedRange<Int>) -> Int? { self[name]?.integer(in: range) }
     func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, of type: Choice.Type) -> Choice? {

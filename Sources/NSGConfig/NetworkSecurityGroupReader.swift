@@ -2,7 +2,7 @@ import JSONText
 import NSGModel
 import NetworkTypes
 
-struct NetworkSecurityGroupDraft {
+struct NetworkSecurityGroupDraft: ResourceDraft {
     var id: ResourceID
     var place: Place
     /// In lower case; limits hold per region.
@@ -19,7 +19,7 @@ struct NetworkSecurityGroupDraft {
         else { return nil }
         self.id = id
         place = element.place
-        location = (fields.text("location") ?? settings.defaults.location).lowercased()
+        location = (fields.remark("location") ?? settings.defaults.location).lowercased()
         guid = fields.guid(of: id)
         flushConnection = fields.boolean("flushConnection") ?? false
         rules = fields.elements("securityRules").compactMap { SecurityRuleDraft($0, of: id, limits: settings.limits) }
