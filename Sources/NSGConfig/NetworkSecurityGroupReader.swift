@@ -66,14 +66,14 @@ extension NetworkSecurityGroupDraft {
     }
 
     private func checkNames(_ diagnostics: Diagnostics) {
-        let defaults = Set(NetworkSecurityGroup.defaultRules(of: id).map { $0.name.lowercased() })
+        let defaults = NetworkSecurityGroup.defaultRules(of: id).map(\.name)
         var seen: [String: Int] = [:]
         for (index, rule) in rules.enumerated() where !rule.name.isEmpty {
             let folded = rule.name.lowercased()
-            if defaults.contains(folded) {
+            if let taken = defaults.first(where: { $0.lowercased() == folded }) {
                 diagnostics.report(
                     .securityRuleConflict, at: rule.place,
-                    "Security rule \(shown(rule.name)) conflicts with rule \(shown(rule.name)): this is the name of a default rule.",
+                    "Security rule \(shown(rule.name)) conflicts with the default rule \(taken).",
                     remedy: "rename the rule")
             }
             if let other = seen.updateValue(index, forKey: folded).map({ rules[$0].place }) {

@@ -43,7 +43,7 @@ struct SubnetDraft {
         self.id = id
         place = element.place
         networkSecurityGroup = fields.reference("networkSecurityGroup")
-        // Azure returns one form or the other; both where they say the same.
+        // Azure returns one form or the other; where both stand the list says more.
         var prefixes = fields.prefixes("addressPrefixes")
         if prefixes.isEmpty, fields["addressPrefixes"] == nil {
             prefixes = fields.required("addressPrefix")?.prefix().map { [$0] } ?? []

@@ -156,6 +156,14 @@ struct ReferenceTests {
                 """)
     }
 
+    @Test("C4: a fault as JSON")
+    func json() {
+        let fault = Fault.unreadableFile("policy.d/a.json", reason: "permission denied")
+        #expect(
+            fault.json.text() == #"{"file":"policy.d/a.json","line":0,"path":"$","code":"UnreadableFile","#
+                + #""message":"permission denied","remedy":"make the file readable to nsgd, or remove it"}"#)
+    }
+
     @Test("an unreadable file is one fault, not one more for each name it would have defined")
     func partial() {
         #expect(faults(["{", Self.policy([Self.interface("n", subnet: "gone/gone")])]).map(\.code) == ["InvalidJSON"])

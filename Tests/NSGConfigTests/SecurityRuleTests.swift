@@ -39,7 +39,7 @@ struct SecurityRuleTests {
         .one("SecurityRuleInvalidPriority", "priority", ["priority": "99"]),
         .one("WrongType", "priority", ["priority": "1.5"]),
         .one("WrongType", "priority", ["priority": "true"]),
-        .one("MissingProperty", "", ["priority": ""]),
+        .one("MissingProperty", "priority", ["priority": ""]),
         .one(
             "SecurityRuleInvalidPortRange", "destinationPortRange", ["destinationPortRange": "\"66600\""],
             says: """
@@ -91,7 +91,7 @@ struct SecurityRuleTests {
             "SecurityRuleInvalidPlatformTag", "destinationAddressPrefix",
             platform.merging(["direction": "\"Inbound\""]) { _, new in new }),
         .one(
-            "MissingProperty", "", ["destinationAddressPrefix": "\"\""],
+            "MissingProperty", "destinationAddressPrefix", ["destinationAddressPrefix": "\"\""],
             says:
                 "must specify a non empty value for exactly one of: DestinationAddressPrefixes, DestinationAddressPrefix, "
                 + "DestinationApplicationSecurityGroups."),
