@@ -7,7 +7,8 @@ struct Schema: Sendable {
     enum Unknown: Sendable {
         /// Every name that is not listed is a fault.
         case refused
-        /// A name that is nearly one of those that are read is a fault; others may be new in Azure, and are passed over.
+        /// A name that is nearly one of those that are read is a fault; others may be new in Azure, and are passed
+        /// over.
         case refusedWhenNear
     }
 
