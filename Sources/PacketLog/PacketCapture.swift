@@ -43,7 +43,8 @@ internal import NetworkTypes
     private static func failure(_ status: CInt, _ text: String, doing operation: String, _ group: UInt16) -> KernelError
     {
         let refusal = errno
-        if refusal == EBUSY || text.contains("busy") {
+        // The kernel refuses a group that another socket has with EPERM; without CAP_NET_ADMIN libpcap fails a step earlier.
+        if text.contains("listen on group index") {
             return KernelError(
                 errno: EBUSY, doing: operation,
                 object: "group \(group); another program reads it (see /proc/net/netfilter/nfnetlink_log): "

@@ -45,8 +45,16 @@ package final class Subprocess {
         unsafe posix_spawn_file_actions_adddup2(&actions, outward[1], 2)
         var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
         defer { unsafe pointers.forEach { unsafe free($0) } }
+        // Threads of Dispatch block all signals, and children would inherit that.
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var identifier: pid_t = 0
-        let status = unsafe posix_spawnp(&identifier, arguments[0], &actions, nil, &pointers, environ)
+        let status = unsafe posix_spawnp(&identifier, arguments[0], &actions, &attributes, &pointers, environ)
         close(inward[0])
         close(outward[1])
         guard status == 0 else {
@@ -87,10 +95,10 @@ package final class Subprocess {
         return (String(decoding: bytes, as: UTF8.self), wait())
     }
 
-    /// Ends it with SIGTERM.
+    /// Ends it with SIGKILL.
     package func stop() {
         guard !hasEnded else { return }
-        kill(process, SIGTERM)
+        kill(process, SIGKILL)
         _ = wait()
     }
 
