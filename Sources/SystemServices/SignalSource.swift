@@ -3,8 +3,8 @@ internal import Dispatch
 internal import Glibc
 package import NetworkTypes
 
-/// Signals as events, on a queue of their own, until the value dies. `SIGPIPE` is ignored: a write to a closed socket is an error of
-/// that write. One a process, made before anything else starts.
+/// Signals as events, on a queue of their own, until the value dies. `SIGPIPE` is ignored: a write to a closed socket
+/// is an error of that write. One a process, made before anything else starts.
 package final class SignalSource: @unchecked Sendable {
     // Unchecked: the source is made in init, cancelled in deinit, and never touched between.
     package enum Signal: Sendable {

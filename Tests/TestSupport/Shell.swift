@@ -9,7 +9,8 @@ package struct CommandFailure: Error, CustomStringConvertible {
     package var description: String { "`\(command.joined(separator: " "))` ended with \(status): \(output)" }
 }
 
-/// Runs a program (looked up in PATH) to its end and gives what it wrote to standard output and standard error, together.
+/// Runs a program (looked up in PATH) to its end and gives what it wrote to standard output and standard error,
+/// together.
 @discardableResult
 package func run(_ arguments: [String], input: String? = nil) throws -> String {
     let process = try Subprocess(arguments, readsInput: input != nil)
@@ -116,8 +117,8 @@ package final class Subprocess {
     }
 }
 
-/// Whether the test runs in a network namespace made for it (`scripts/kernel-test` sets the variable), so that it may change links,
-/// rules and conntrack.
+/// Whether the test runs in a network namespace made for it (`scripts/kernel-test` sets the variable), so that it may
+/// change links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
 /// Polls until `condition` holds; false when `seconds` have passed first.
