@@ -23,3 +23,8 @@ int nsgd_peer_credentials(int descriptor, int *process, uint32_t *user, uint32_t
 /// From now on the signal is one byte, its number, to read from the pipe whose end is returned: one pipe for the process, never
 /// closed. (Dispatch's signal sources lose signals on Linux: signalfd wants them blocked in every thread.) -1 with errno.
 int nsgd_signal_descriptor(int signal);
+
+/// CLOCK_REALTIME and CLOCK_MONOTONIC in nanoseconds. (In Swift, struct timespec belongs to whichever C module was built first, and
+/// its fields are hidden from files that import another.)
+uint64_t nsgd_clock_realtime(void);
+uint64_t nsgd_clock_monotonic(void);

@@ -1,0 +1,12 @@
+#include "CShims.h"
+#include <time.h>
+
+static uint64_t nanoseconds(clockid_t clock)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t nsgd_clock_realtime(void) { return nanoseconds(CLOCK_REALTIME); }
+uint64_t nsgd_clock_monotonic(void) { return nanoseconds(CLOCK_MONOTONIC); }
