@@ -1,4 +1,5 @@
 #include "CShims.h"
+#include <errno.h>
 #include <time.h>
 
 static uint64_t nanoseconds(clockid_t clock)
@@ -10,3 +11,10 @@ static uint64_t nanoseconds(clockid_t clock)
 
 uint64_t nsgd_clock_realtime(void) { return nanoseconds(CLOCK_REALTIME); }
 uint64_t nsgd_clock_monotonic(void) { return nanoseconds(CLOCK_MONOTONIC); }
+
+void nsgd_sleep(uint64_t duration)
+{
+    struct timespec rest = {.tv_sec = (time_t)(duration / 1000000000u), .tv_nsec = (long)(duration % 1000000000u)};
+    while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
+        ;
+}

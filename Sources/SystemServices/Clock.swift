@@ -7,4 +7,7 @@ package enum Clock {
 
     /// Since some moment before the start (`CLOCK_MONOTONIC`); never goes back.
     package static var monotonic: UInt64 { nsgd_clock_monotonic() }
+
+    /// Holds the calling thread; a signal does not shorten it.
+    package static func sleep(nanoseconds: UInt64) { nsgd_sleep(nanoseconds) }
 }

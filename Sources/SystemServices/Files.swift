@@ -75,6 +75,11 @@ package enum Files {
         try synchronize(folder(of: path), doing: operation)
     }
 
+    /// Removes a file; one that is not there is no error.
+    package static func remove(_ path: String) throws(KernelError) {
+        guard unsafe unlink(path) == 0 || errno == ENOENT else { throw KernelError(errno: errno, doing: "remove \(path)") }
+    }
+
     /// Creates a folder, and those above it, with `mode`; one that exists is left as it is.
     package static func createFolder(_ path: String, mode: UInt32 = 0o750) throws(KernelError) {
         let operation = "create folder \(path)"

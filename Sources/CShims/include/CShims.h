@@ -20,6 +20,9 @@ int nsgd_socket_receive_buffer(int descriptor, int bytes);
 /// SO_PEERCRED. 0, or -1 with errno.
 int nsgd_peer_credentials(int descriptor, int *process, uint32_t *user, uint32_t *group);
 
+/// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC, without the address. A descriptor, or -1 with errno.
+int nsgd_accept(int descriptor);
+
 /// From now on the signal is one byte, its number, to read from the pipe whose end is returned: one pipe for the process, never
 /// closed. (Dispatch's signal sources lose signals on Linux: signalfd wants them blocked in every thread.) -1 with errno.
 int nsgd_signal_descriptor(int signal);
@@ -28,3 +31,6 @@ int nsgd_signal_descriptor(int signal);
 /// its fields are hidden from files that import another.)
 uint64_t nsgd_clock_realtime(void);
 uint64_t nsgd_clock_monotonic(void);
+
+/// Holds the calling thread for so many nanoseconds; a signal does not shorten it.
+void nsgd_sleep(uint64_t duration);

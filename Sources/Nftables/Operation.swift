@@ -1,0 +1,40 @@
+/// One message of a transaction. Prints as the command nft would be given.
+package enum Operation: Hashable, Sendable {
+    case addTable
+    /// The chain without its rules.
+    case addChain(ChainName, Attachpoint?)
+    case addCounter(CounterName)
+    /// The set without its elements.
+    case addSet(NamedSet)
+    case addElements([SetElement], to: NamedSet)
+    /// Behind the chain's last rule.
+    case addRule(Rule, to: ChainName)
+    /// In place of the only rule of a trampoline.
+    case replaceRule(of: ChainName, with: Rule)
+    case flushChain(ChainName)
+    case deleteChain(ChainName)
+    case deleteSet(SetName)
+    case deleteCounter(CounterName)
+    case deleteTable
+}
+
+extension Operation: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .addTable: "add table"
+        case .addChain(let name, let point): "add chain \(name)" + (point.map { " { \($0) }" } ?? "")
+        case .addCounter(let name): "add counter \(name)"
+        case .addSet(let set): "add \(set.isVerdictMap ? "map" : "set") \(set.name)"
+        case .addElements(let elements, let set):
+            "add element \(set.name) { \(elements.prefix(4).map(set.text(of:)).joined(separator: ", "))"
+                + (elements.count > 4 ? ", … \(elements.count) in all }" : " }")
+        case .addRule(let rule, let chain): "add rule \(chain) \(rule)"
+        case .replaceRule(let chain, let rule): "replace rule \(chain) \(rule)"
+        case .flushChain(let name): "flush chain \(name)"
+        case .deleteChain(let name): "delete chain \(name)"
+        case .deleteSet(let name): "delete set \(name)"
+        case .deleteCounter(let name): "delete counter \(name)"
+        case .deleteTable: "delete table"
+        }
+    }
+}

@@ -1,0 +1,55 @@
+package enum Verdict: Hashable, Sendable {
+    case accept, drop, `return`
+    case jump(ChainName)
+    case goto(ChainName)
+
+    package var target: ChainName? {
+        switch self {
+        case .jump(let chain), .goto(let chain): chain
+        case .accept, .drop, .return: nil
+        }
+    }
+}
+
+/// Where copies of packets go: an NFLOG group, which libpcap opens as `nflog:5`.
+package struct PacketCopy: Hashable, Sendable {
+    package var group: UInt16
+    /// Bytes of each packet, from the network header.
+    package var snapLength: UInt32
+    /// At most 127 bytes (`NF_LOG_PREFIXLEN`).
+    package var prefix: String
+
+    package init(group: UInt16, snapLength: UInt32, prefix: String) {
+        self.group = group
+        self.snapLength = snapLength
+        self.prefix = prefix
+    }
+}
+
+/// One step of a rule. Steps run left to right; the first that does not match ends the rule.
+package enum Step: Hashable, Sendable {
+    case match(Field, Comparison)
+    case lookup(Field, in: SetName)
+    /// Does what the map holds for the field's value; a value it does not hold ends the rule.
+    case dispatch(Field, through: SetName)
+    case counter(CounterName)
+    /// Sets these bits in the connection's label beside those it has (the kernel ORs them in).
+    case setLabel(UInt128)
+    case log(PacketCopy)
+    case verdict(Verdict)
+}
+
+package struct Rule: Hashable, Sendable {
+    package var steps: [Step]
+    /// At most 127 bytes; nft shows it.
+    package var comment: String?
+
+    package init(_ steps: [Step], comment: String? = nil) {
+        self.steps = steps
+        self.comment = comment
+    }
+
+    package init(_ steps: Step..., comment: String? = nil) {
+        self.init(steps, comment: comment)
+    }
+}

@@ -1,0 +1,39 @@
+package import NetworkTypes
+
+/// Number of the kernel's ruleset (`NFTA_GEN_ID`): it grows with every commit of anybody.
+package struct Generation: Hashable, Sendable, CustomStringConvertible {
+    package let number: UInt32
+    package init(_ number: UInt32) { self.number = number }
+    package var description: String { "\(number)" }
+}
+
+/// What can hold a table: the kernel, or a stand-in that refuses what the kernel refuses.
+package protocol RulesetStore: AnyObject {
+    /// The table as it stands, nil where there is none, and the generation it was read at.
+    func dump(table: String) throws(KernelError) -> (ruleset: Ruleset?, generation: Generation)
+
+    /// One transaction: all of it or nothing. `EMSGSIZE` where it does not fit the socket's buffer.
+    /// - Parameter expected: refuse with `ERESTART` if the ruleset has changed since.
+    /// - Returns: the generation after the commit.
+    func commit(
+        _ operations: [Operation], table: String, expecting expected: Generation?
+    ) throws(KernelError) -> Generation
+
+    /// Any number of transactions, in order, each as large as the buffer allows. A failure leaves a beginning of them done.
+    func commitInParts(
+        _ operations: [Operation], table: String, expecting expected: Generation?
+    ) throws(KernelError) -> Generation
+
+    /// Packets and bytes of every named counter.
+    func counters(table: String) throws(KernelError) -> [CounterName: CounterValue]
+}
+
+package struct CounterValue: Hashable, Sendable {
+    package var packets: UInt64
+    package var bytes: UInt64
+
+    package init(packets: UInt64, bytes: UInt64) {
+        self.packets = packets
+        self.bytes = bytes
+    }
+}
