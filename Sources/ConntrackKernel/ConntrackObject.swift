@@ -82,7 +82,8 @@ internal import NetworkTypes
     private func address(_ v4: nf_conntrack_attr, _ v6: nf_conntrack_attr) -> IPAddress? {
         if has(v4) { return .v4(IPv4Address(unsafe nfct_get_attr_u32(handle, v4).bigEndian)) }
         guard has(v6), let bytes = unsafe nfct_get_attr(handle, v6) else { return nil }
-        return unsafe IPAddress(bytes: UnsafeRawBufferPointer(start: bytes, count: 16))
+        let (high, low) = unsafe bytes.loadUnaligned(as: (UInt64, UInt64).self)
+        return .v6(IPv6Address(UInt128(high.bigEndian) << 64 | UInt128(low.bigEndian)))
     }
 
     private func counters(_ packets: nf_conntrack_attr, _ bytes: nf_conntrack_attr) -> ConntrackEntry.Counters? {
@@ -134,10 +135,21 @@ extension ConntrackEntry {
     init?(_ message: NetlinkMessage) {
         guard message.subsystem == 1 else { return nil }
         // The library gives labels one bit a call, so they are read here: CTA_LABELS.
-        let label = message.attributes(after: 4).first(22).flatMap { ConnLabel(bytes: $0.payload) }
+        let label = message.attributes(after: 4).first(22).flatMap { ConnLabel($0.payload) }
         guard let object = ConntrackObject(), object.read(message), let entry = object.entry(label: label) else {
             return nil
         }
         self = entry
+    }
+}
+
+extension ConnLabel {
+    /// The kernel sends 16 bytes, always; the general initialiser is slow.
+    fileprivate init?(_ payload: ArraySlice<UInt8>) {
+        if payload.count == 16, let low = payload.hostUInt64(at: 0), let high = payload.hostUInt64(at: 8) {
+            self.init(bits: UInt128(UInt64(littleEndian: high)) << 64 | UInt128(UInt64(littleEndian: low)))
+        } else {
+            self.init(bytes: payload)
+        }
     }
 }

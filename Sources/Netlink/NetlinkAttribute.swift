@@ -1,3 +1,5 @@
+package import NetworkTypes
+
 /// One attribute; its payload is shared with the message. Layout: `struct nlattr`, <linux/netlink.h>.
 package struct NetlinkAttribute: Sendable {
     /// Without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
@@ -17,6 +19,9 @@ package struct NetlinkAttribute: Sendable {
     package var hostUInt16: UInt16? { payload.count == 2 ? payload.hostUInt16(at: 0) : nil }
     package var hostUInt32: UInt32? { payload.count == 4 ? payload.hostUInt32(at: 0) : nil }
     package var hostUInt64: UInt64? { payload.count == 8 ? payload.hostUInt64(at: 0) : nil }
+
+    /// An address of either family; nil unless there are 4 or 16 bytes.
+    package var ipAddress: IPAddress? { payload.ipAddress(at: 0, length: payload.count) }
 
     /// Up to the first NUL; bytes that are not UTF-8 are replaced.
     package var string: String {
@@ -52,6 +57,17 @@ extension ArraySlice<UInt8> {
     package func hostUInt16(at offset: Int) -> UInt16? { load(offset, as: UInt16.self) }
     package func hostUInt32(at offset: Int) -> UInt32? { load(offset, as: UInt32.self) }
     package func hostUInt64(at offset: Int) -> UInt64? { load(offset, as: UInt64.self) }
+
+    /// Of 4 or 16 bytes in network order.
+    package func ipAddress(at offset: Int, length: Int) -> IPAddress? {
+        switch length {
+        case 4: return hostUInt32(at: offset).map { .v4(IPv4Address($0.bigEndian)) }
+        case 16:
+            guard let high = hostUInt64(at: offset), let low = hostUInt64(at: offset + 8) else { return nil }
+            return .v6(IPv6Address(UInt128(high.bigEndian) << 64 | UInt128(low.bigEndian)))
+        default: return nil
+        }
+    }
 
     private func load<Number: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: Number.Type) -> Number? {
         guard offset >= 0, count >= MemoryLayout<Number>.size, offset <= count - MemoryLayout<Number>.size else {

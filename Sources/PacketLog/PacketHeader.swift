@@ -1,3 +1,4 @@
+internal import Netlink
 package import NetworkTypes
 
 /// The network and transport headers of a packet, as far as its bytes go.
@@ -109,13 +110,11 @@ private struct Bytes {
 
     /// From network order.
     func uint16(_ offset: Int) -> UInt16? {
-        guard let high = self[offset], let low = self[offset + 1] else { return nil }
-        return UInt16(high) << 8 | UInt16(low)
+        content.hostUInt16(at: offset)?.bigEndian
     }
 
     func address(_ offset: Int, _ length: Int) -> IPAddress? {
-        guard content.count >= offset + length else { return nil }
-        return IPAddress(bytes: content.dropFirst(offset).prefix(length))
+        content.ipAddress(at: offset, length: length)
     }
 
     func from(_ offset: Int) -> Bytes { Bytes(content.dropFirst(offset)) }

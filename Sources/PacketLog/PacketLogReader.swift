@@ -1,5 +1,5 @@
+internal import CShims
 internal import Dispatch
-internal import Glibc
 package import NetworkTypes
 
 /// Packets read in one go, and what is missing.
@@ -30,7 +30,7 @@ package final class PacketLogReader: Sendable {
         var early = PacketBatch()
         var gaps = SequenceGaps()
         self.receiveBuffer = try capture.tune(group: group, receiveBuffer: receiveBuffer) { bytes in
-            early.append(bytes, time: Self.now(), &gaps)
+            early.append(bytes, time: nsgd_clock_realtime(), &gaps)
         }
         queue = DispatchQueue(label: "packet log \(group)")
         core = Core(capture, early, gaps, queue, handler)
@@ -41,12 +41,6 @@ package final class PacketLogReader: Sendable {
     }
 
     deinit { queue.async { [core] in core.stop() } }
-
-    private static func now() -> UInt64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        return UInt64(clamping: now.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: now.tv_nsec)
-    }
 
     /// Everything here but `init` runs on the queue, which is what makes it safe to send.
     private final class Core: @unchecked Sendable {

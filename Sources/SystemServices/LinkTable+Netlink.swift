@@ -73,7 +73,7 @@ extension LinkTable {
         let length = Int(header[header.startIndex + 1])
         let attributes = message.attributes(after: 8)
         // IFA_LOCAL is the own address; without it, as in IPv6, IFA_ADDRESS is.
-        guard let bytes = (attributes.first(2) ?? attributes.first(1))?.payload, let address = IPAddress(bytes: bytes),
+        guard let address = (attributes.first(2) ?? attributes.first(1))?.ipAddress,
             let prefix = IPPrefix(address, length: length)
         else { return }
         let entry = InterfaceAddress(address: address, prefix: prefix)
@@ -91,7 +91,7 @@ extension LinkTable {
             guard message.type == RTM.newNeighbour, let state = message.payload.hostUInt16(at: 8), state & 0x61 == 0
             else { return }
             let attributes = message.attributes(after: 12)
-            guard let address = attributes.first(1).flatMap({ IPAddress(bytes: $0.payload) }),
+            guard let address = attributes.first(1)?.ipAddress,
                 let hardware = attributes.first(2).flatMap({ MACAddress(bytes: $0.payload) })
             else { return }
             neighbours[address] = hardware

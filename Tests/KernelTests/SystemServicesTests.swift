@@ -89,6 +89,42 @@ import Testing
         withExtendedLifetime(source) {}
     }
 
+    @Test("states go to the service manager's socket; without one nothing happens. PITFALLS 52")
+    func notification() throws {
+        ServiceNotifier().ready(status: "nobody listens")
+        #expect(ServiceNotifier().watchdogInterval == nil)
+        let path = "/tmp/nsgd-notify-\(getpid())"
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: Array(path.utf8)) }
+        let status = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(status == 0)
+        unsafe setenv("NOTIFY_SOCKET", path, 1)
+        defer {
+            unsafe unsetenv("NOTIFY_SOCKET")
+            unsafe unlink(path)
+        }
+        let received = {
+            var bytes = [UInt8](repeating: 0, count: 1024)
+            let count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+            return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
+        }
+        ServiceNotifier().ready(status: "3 NICs\nX=1")
+        #expect(received() == "READY=1\nSTATUS=3 NICs X=1")
+        let before = Clock.monotonic / 1000
+        ServiceNotifier().reloading()
+        let parts = received().split(separator: "=")
+        #expect(parts.first == "RELOADING" && (parts.last.flatMap { UInt64($0) } ?? 0) >= before)
+        ServiceNotifier().stopping()
+        #expect(received() == "STOPPING=1")
+    }
+
     @Test("clocks")
     func clocks() {
         let before = Clock.monotonic

@@ -1,3 +1,4 @@
+internal import CShims
 internal import Glibc
 
 /// A command that did not end with status 0.
@@ -117,19 +118,16 @@ package final class Subprocess {
     }
 }
 
-/// Whether the test runs in a network namespace made for it (`scripts/kernel-test` sets the variable), so that it may
-/// change links, rules and conntrack.
+/// Whether the test runs in a network namespace made for it, as whoever made it says with `NSGD_KERNEL_TESTS=1`: it may then change
+/// links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
 /// Polls until `condition` holds; false when `seconds` have passed first.
 package func eventually(within seconds: Double = 5, _ condition: () throws -> Bool) rethrows -> Bool {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-    let deadline = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 + seconds
+    let deadline = nsgd_clock_monotonic() + UInt64(seconds * 1e9)
     while true {
         if try condition() { return true }
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        if Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 > deadline { return false }
+        if nsgd_clock_monotonic() > deadline { return false }
         usleep(5000)
     }
 }

@@ -26,3 +26,11 @@ int nsgd_accept(int descriptor);
 /// From now on the signal is one byte, its number, to read from the pipe whose end is returned: one pipe for the process, never
 /// closed. (Dispatch's signal sources lose signals on Linux: signalfd wants them blocked in every thread.) -1 with errno.
 int nsgd_signal_descriptor(int signal);
+
+/// CLOCK_REALTIME and CLOCK_MONOTONIC in nanoseconds. (In Swift, struct timespec belongs to whichever C module was built first, and
+/// its fields are hidden from files that import another.)
+uint64_t nsgd_clock_realtime(void);
+uint64_t nsgd_clock_monotonic(void);
+
+/// Holds the calling thread for so many nanoseconds; a signal does not shorten it.
+void nsgd_sleep(uint64_t duration);
