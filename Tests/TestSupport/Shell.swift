@@ -1,0 +1,122 @@
+internal import Glibc
+
+/// A command that did not end with status 0.
+package struct CommandFailure: Error, CustomStringConvertible {
+    package var command: [String]
+    package var status: Int32
+    package var output: String
+
+    package var description: String { "`\(command.joined(separator: " "))` ended with \(status): \(output)" }
+}
+
+/// Runs a program (looked up in PATH) to its end and gives what it wrote to standard output and standard error, together.
+@discardableResult
+package func run(_ arguments: [String], input: String? = nil) throws -> String {
+    let process = try Subprocess(arguments, readsInput: input != nil)
+    if let input { process.write(input) }
+    let (output, status) = process.finish()
+    guard status == 0 else { throw CommandFailure(command: arguments, status: status, output: output) }
+    return output
+}
+
+/// A program running beside the test. `stop` it, or let it `finish`.
+package final class Subprocess {
+    private let process: pid_t
+    private let output: Int32
+    private var input: Int32 = -1
+    private var hasEnded = false
+
+    package init(_ arguments: [String], readsInput: Bool = false) throws {
+        var outward: [Int32] = [-1, -1]
+        var inward: [Int32] = [-1, -1]
+        guard unsafe pipe(&outward) == 0, unsafe pipe(&inward) == 0 else {
+            throw CommandFailure(command: arguments, status: errno, output: "pipe")
+        }
+        for end in outward + inward { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        unsafe posix_spawn_file_actions_adddup2(&actions, inward[0], 0)
+        unsafe posix_spawn_file_actions_adddup2(&actions, outward[1], 1)
+        unsafe posix_spawn_file_actions_adddup2(&actions, outward[1], 2)
+        var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
+        defer { unsafe pointers.forEach { unsafe free($0) } }
+        var identifier: pid_t = 0
+        let status = unsafe posix_spawnp(&identifier, arguments[0], &actions, nil, &pointers, environ)
+        close(inward[0])
+        close(outward[1])
+        guard status == 0 else {
+            close(inward[1])
+            close(outward[0])
+            throw CommandFailure(command: arguments, status: status, output: "cannot start")
+        }
+        process = identifier
+        output = outward[0]
+        if readsInput { input = inward[1] } else { close(inward[1]) }
+    }
+
+    package func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            var offset = 0
+            while offset < bytes.count {
+                let count = unsafe Glibc.write(
+                    input, bytes.baseAddress.map { unsafe $0 + offset }, bytes.count - offset)
+                if count <= 0 { return }
+                offset += count
+            }
+        }
+    }
+
+    /// Closes its input, reads its output to the end and waits for it.
+    package func finish() -> (output: String, status: Int32) {
+        if input >= 0 { close(input) }
+        input = -1
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = unsafe read(output, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            if count <= 0 { break }
+            bytes += chunk[..<count]
+        }
+        return (String(decoding: bytes, as: UTF8.self), wait())
+    }
+
+    /// Ends it with SIGTERM.
+    package func stop() {
+        guard !hasEnded else { return }
+        kill(process, SIGTERM)
+        _ = wait()
+    }
+
+    private func wait() -> Int32 {
+        var status: Int32 = 0
+        while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+        hasEnded = true
+        return status & 0x7f == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f)
+    }
+
+    deinit {
+        stop()
+        if input >= 0 { close(input) }
+        close(output)
+    }
+}
+
+/// Whether the test runs in a network namespace made for it (`scripts/kernel-test` sets the variable), so that it may change links,
+/// rules and conntrack.
+package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
+
+/// Polls until `condition` holds; false when `seconds` have passed first.
+package func eventually(within seconds: Double = 5, _ condition: () throws -> Bool) rethrows -> Bool {
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+    let deadline = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 + seconds
+    while true {
+        if try condition() { return true }
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        if Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 > deadline { return false }
+        usleep(5000)
+    }
+}
