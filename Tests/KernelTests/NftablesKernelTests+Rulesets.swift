@@ -3,11 +3,6 @@ import Nftables
 
 /// Rulesets of the tests: every step, field, comparison and key type, with edge values.
 enum SampleRulesets {
-    /// The bytes of a device name, the first most significant.
-    static func device(_ name: String) -> UInt128 {
-        name.utf8.reduce(0) { $0 << 8 | UInt128($1) } << UInt128(8 * (16 - name.utf8.count))
-    }
-
     static func everything(table: String) -> Ruleset {
         Ruleset(
             table: table,
@@ -23,6 +18,17 @@ enum SampleRulesets {
                 Chain(ChainName("post"), at: Attachpoint(hook: .postrouting, priority: 20), rules: []),
             ],
             sets: sets, counters: [CounterName("hits"), CounterName("misses")])
+    }
+
+    /// The same with base chains that do nothing but jump to a trampoline: what `Change` is made for.
+    static func withPlainBaseChains(table: String) -> Ruleset {
+        var ruleset = everything(table: table)
+        for chain in ruleset.chains.values where chain.attachpoint != nil {
+            let plain = ChainName("all-\(chain.name)")
+            ruleset.chains[plain] = Chain(plain, rules: chain.rules)
+            ruleset.chains[chain.name]?.rules = [Rule(.verdict(.jump(ChainName("to/nic-1"))))]
+        }
+        return ruleset
     }
 
     private static let isIPv4 = Step.match(.family, .equals(2))
@@ -68,8 +74,8 @@ enum SampleRulesets {
                 Rule(isIPv4, .match(.protocol, .equals(1)), .match(.icmpType, .range(13...18)), accept),
                 Rule(isIPv6, .match(.protocol, .equals(58)), .match(.icmpv6Type, .range(133...137)), accept),
                 Rule(isIPv6, .match(.protocol, .equals(58)), .match(.icmpv6Type, .equals(135)), accept),
-                Rule(.match(.inputDevice, .equals(device("eth0"))), accept),
-                Rule(.match(.outputDevice, .isNot(device("veth-a_b.100-15"))), accept),
+                Rule(.match(.inputDevice, .equals(DeviceName.value(of: "eth0") ?? 0)), accept),
+                Rule(.match(.outputDevice, .isNot(DeviceName.value(of: "veth-a_b.100-15") ?? 0)), accept),
             ]
     }()
 
@@ -88,7 +94,7 @@ enum SampleRulesets {
         Rule(isIPv4, .lookup(.ipDestination, in: SetName("v4")), accept),
         Rule(isIPv6, .lookup(.ip6Destination, in: SetName("v6-ranges")), accept),
         Rule(isTCP, .lookup(.destinationPort, in: SetName("ports")), accept),
-        Rule(.lookup(.inputDevice, in: SetName("devices")), accept),
+        Rule(.lookup(.inputDevice, in: SetName("nics")), accept),
         Rule(.lookup(.protocol, in: SetName("protocols")), accept),
         Rule(.dispatch(.inputDevice, through: SetName("by-device"))),
         Rule(.dispatch(.protocol, through: SetName("by-protocol"))),
@@ -139,7 +145,7 @@ enum SampleRulesets {
             SetName("protocols"), keyType: .inetProtocol, isInterval: false,
             elements: [values(6...6), values(255...255)]),
         NamedSet(
-            SetName("devices"), keyType: .deviceName, isInterval: false,
+            SetName("nics"), keyType: .deviceName, isInterval: false,
             elements: [SetElement(.device("eth0")), SetElement(.device("veth-a_b.100-15"))]),
         NamedSet(SetName("empty"), keyType: .ipv4Address, isInterval: true, elements: []),
         NamedSet(
