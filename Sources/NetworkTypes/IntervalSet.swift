@@ -123,3 +123,7 @@ extension IntervalSet {
         return Self(gaps)
     }
 }
+
+extension IntervalSet {
+    package func intersection(_ other: Self) -> Self { complement.union(other.complement).complement }
+}

@@ -1,0 +1,109 @@
+package import NSGModel
+import NetworkTypes
+package import Nftables
+
+/// Every name in the table comes from here. Azure's names keep their spelling; `/` separates, which they cannot contain.
+package struct ChainNames: Sendable {
+    /// Short names that are unique among the estate's resources of a kind.
+    private let groups: [ResourceID: String]
+    private let networks: [ResourceID: String]
+    private let interfaces: [ResourceID: String]
+    private let applicationGroups: [ResourceID: String]
+    private let networksOfGroup: [ResourceID: Set<ResourceID>]
+
+    package init(_ book: PolicyBook) {
+        let estate = book.estate
+        groups = Self.uniqueNames(estate.networkSecurityGroups.keys)
+        networks = Self.uniqueNames(estate.virtualNetworks.keys)
+        interfaces = Self.uniqueNames(estate.networkInterfaces.keys)
+        applicationGroups = Self.uniqueNames(estate.applicationSecurityGroups.keys)
+        var used: [ResourceID: Set<ResourceID>] = [:]
+        for list in book.boundLists { used[list.key.group, default: []].insert(list.key.virtualNetwork) }
+        networksOfGroup = used
+    }
+
+    /// The name alone where it is the only one, else with the first digits of the id's hash.
+    private static func uniqueNames(_ ids: some Sequence<ResourceID>) -> [ResourceID: String] {
+        let byName = Dictionary(grouping: ids) { $0.name.lowercased() }
+        return Dictionary(
+            uniqueKeysWithValues: byName.values.flatMap { same in
+                same.map { ($0, same.count == 1 ? $0.name : "\($0.name).\(digits(of: $0.description.lowercased(), 8))") }
+            })
+    }
+
+    /// The beginning of the hash of a text, in hexadecimal.
+    static func digits(of text: String, _ count: Int) -> String {
+        String(SHA1.digest(of: Array(text.utf8)).map { hexadecimal($0) }.joined().prefix(count))
+    }
+
+    // MARK: Policy lists
+
+    func group(_ id: ResourceID) -> String { groups[id] ?? id.name }
+
+    /// `nsg/web/subnet/inbound`, with what else tells two uses of a group apart.
+    func list(_ use: ListUse) -> String {
+        var parts = ["nsg", group(use.list.group), use.list.level.rawValue, word(use.list.direction)]
+        if (networksOfGroup[use.list.group]?.count ?? 0) > 1 {
+            parts.append("vnet.\(networks[use.list.virtualNetwork] ?? "")")
+        }
+        parts += use.list.memberships.map { "asg.\(applicationGroups[$0] ?? $0.name)" }
+        if use.attachment == .host { parts.append("host") }
+        if !use.writesLabel { parts.append("again") }
+        return Self.bounded(parts.joined(separator: "/"))
+    }
+
+    /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the group.
+    package func counterName(of rule: NumberedRule) -> CounterName {
+        CounterName("nsg/\(group(rule.group))/\(word(rule.direction))/\(rule.name)")
+    }
+
+    // MARK: Interfaces
+
+    func interface(_ id: ResourceID) -> String { "nic/\(interfaces[id] ?? id.name)" }
+    func interface(_ id: ResourceID, _ direction: Direction, isAgain: Bool) -> String {
+        "\(interface(id))/\(word(direction))\(isAgain ? "/again" : "")"
+    }
+    func invalidCounter(_ id: ResourceID) -> CounterName { CounterName("\(interface(id))/invalid") }
+
+    private func word(_ direction: Direction) -> String { direction.rawValue.lowercased() }
+
+    // MARK: Sets
+
+    /// What the name of an address set begins with, from the way the rule names its addresses.
+    func addresses(_ scope: AddressScope, in network: ResourceID) -> String {
+        switch scope {
+        case .any, .prefixes: "prefixes"
+        case .serviceTag(let tag) where tag == .virtualNetwork:
+            "tag/\(tag)/\(networks[network] ?? "")"
+        case .serviceTag(let tag): "tag/\(tag)"
+        case .applicationSecurityGroups(let ids):
+            Self.bounded("asg/" + ids.map { applicationGroups[$0] ?? $0.name }.joined(separator: "/"))
+        }
+    }
+
+    /// The kernel takes 255 bytes; a longer name keeps its beginning and gains a hash. 100 are left for what is appended.
+    private static func bounded(_ name: String) -> String {
+        name.utf8.count <= 155 ? name : "\(name.prefix(140)).\(digits(of: name, 10))"
+    }
+}
+
+/// A list in a place: what one chain of rules is made for.
+struct ListUse: Hashable {
+    var list: PolicyList.Key
+    var attachment: Attachment
+    /// False on a further pass of one connection, whose label belongs to the first (KERNEL 4).
+    var writesLabel: Bool
+
+    var slot: LabelSlot { LabelSlot(side: DeviceSide(list.direction, attachment), level: list.level) }
+}
+
+/// Names that do not depend on the policy.
+package enum FixedNames {
+    package static let table = "nsgd"
+    package static let allowedCounter = CounterName("decisions/allowed")
+    package static let allowedAgainCounter = CounterName("decisions/allowed-again")
+    static let multicastCounter = CounterName("dropped/forwarded-multicast")
+    static let portProtocols = SetName("protocols/with-ports")
+    static let features = ChainName("features")
+    static let link = ChainName("link")
+}

@@ -1,0 +1,183 @@
+package import NSGModel
+package import Nftables
+
+/// Where copies of first packets go; nil where nobody reads them.
+package struct CompilerOptions: Hashable, Sendable {
+    package var packetLogGroup: UInt16?
+    /// Enough for the headers of the longest first packet that is of use.
+    package var snapLength: UInt32
+    /// See `RulesetBuilder`.
+    package var salt: String
+
+    package init(packetLogGroup: UInt16?, snapLength: UInt32 = 128, salt: String = "") {
+        self.packetLogGroup = packetLogGroup
+        self.snapLength = snapLength
+        self.salt = salt
+    }
+}
+
+/// Security groups on bound interfaces as a table (sections 3 and 4 of docs/architecture.md say how it is laid out).
+package struct PolicyCompiler {
+    private let book: PolicyBook
+    private let numbering: RuleNumbering
+    private let options: CompilerOptions
+    private let names: ChainNames
+
+    /// - Parameter numbering: has a number for every rule of `book`'s bound interfaces (`RuleNumbering.assign(to:)`).
+    package init(_ book: PolicyBook, numbering: RuleNumbering, options: CompilerOptions) {
+        self.book = book
+        self.numbering = numbering
+        self.options = options
+        names = ChainNames(book)
+    }
+
+    /// The same input gives the same ruleset. O(rules of the bound interfaces).
+    package func ruleset() -> Ruleset {
+        var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
+        let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
+        Skeleton.add(to: &builder, input: targets.input, forward: targets.forward, output: targets.output)
+        return builder.ruleset
+    }
+
+    /// What the three trampolines of the skeleton lead to.
+    private struct Targets {
+        var input: ChainName?
+        var forward: ChainName?
+        var output: ChainName?
+    }
+
+    private var routes: Bool { book.estate.bindings.contains { isRouter($0) } }
+
+    private func isRouter(_ binding: Binding) -> Bool {
+        book.estate.networkInterfaces[binding.networkInterface]?.enableIPForwarding ?? false
+    }
+
+    private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
+        let first = dispatch(isAgain: false, into: &builder)
+        let allowed = allowedChain(isAgain: false, into: &builder)
+        var again: ChainName?
+        if routes {
+            let maps = dispatch(isAgain: true, into: &builder)
+            again = builder.content(
+                "again",
+                [
+                    Rule(.dispatch(.inputDevice, through: maps.entry)), Rule(.dispatch(.outputDevice, through: maps.exit)),
+                    Rule(.verdict(.goto(allowedChain(isAgain: true, into: &builder)))),
+                ])
+        }
+        let shortCut = shortCutRules(again: again, into: &builder)
+        let entry = Rule(.dispatch(.inputDevice, through: first.entry))
+        let exit = Rule(.dispatch(.outputDevice, through: first.exit))
+        let link = Rule(.verdict(.jump(FixedNames.link)))
+        let settled = Rule(.verdict(.goto(allowed)))
+
+        let input = builder.content("input/judge", shortCut + [link, entry, settled])
+        let forward = builder.content("forward/judge", shortCut + Self.multicast(into: &builder) + [entry, exit, settled])
+        let output = builder.content(
+            "output/judge", [Self.acceptDecided, link, exit, settled])
+
+        let bound = devices("bound", book.estate.bindings, into: &builder)
+        let enters = { (chain: ChainName) in Rule(.lookup(.inputDevice, in: bound), .verdict(.goto(chain))) }
+        let leaves = { (chain: ChainName) in Rule(.lookup(.outputDevice, in: bound), .verdict(.goto(chain))) }
+        return Targets(
+            input: builder.content("input", [enters(input)]),
+            forward: builder.content("forward", [enters(forward), leaves(forward)]),
+            output: builder.content("output", [leaves(output)]))
+    }
+
+    /// A flow that is decided passes without being judged again (S4); where guests route, one connection may come by twice,
+    /// and every pass is judged (KERNEL 4).
+    private func shortCutRules(again: ChainName?, into builder: inout RulesetBuilder) -> [Rule] {
+        guard let again else { return [Self.acceptDecided] }
+        let routers = devices("routers", book.estate.bindings.filter(isRouter), into: &builder)
+        let decided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
+        return [
+            Rule(decided, .lookup(.inputDevice, in: routers), .verdict(.goto(again))),
+            Rule(decided, .lookup(.outputDevice, in: routers), .verdict(.goto(again))), Self.acceptDecided,
+        ]
+    }
+
+    private static let acceptDecided = Rule(
+        .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
+
+    /// A virtual network carries neither multicast nor broadcast.
+    private static func multicast(into builder: inout RulesetBuilder) -> [Rule] {
+        builder.add(FixedNames.multicastCounter)
+        let drop: [Step] = [.counter(FixedNames.multicastCounter), .verdict(.drop)]
+        return [
+            Rule([.match(.family, .equals(2)), .match(.ipDestination, .prefix(0xe000_0000, length: 4))] + drop),
+            Rule([.match(.family, .equals(2)), .match(.ipDestination, .equals(0xffff_ffff))] + drop),
+            Rule([.match(.family, .equals(10)), .match(.ip6Destination, .prefix(0xff << 120, length: 8))] + drop),
+        ]
+    }
+
+    private func devices(_ name: String, _ bindings: [Binding], into builder: inout RulesetBuilder) -> SetName {
+        builder.set(
+            "devices/\(name)", keyType: .deviceName, isInterval: false,
+            bindings.map(\.device).sorted().map { SetElement(.device($0)) })
+    }
+
+    // MARK: Interfaces
+
+    /// Maps from devices to the chains of their interfaces, for packets that come in and for packets that go out.
+    private func dispatch(isAgain: Bool, into builder: inout RulesetBuilder) -> (entry: SetName, exit: SetName) {
+        var elements: [DeviceSide: [SetElement]] = [:]
+        for binding in book.estate.bindings.sorted(by: { $0.device < $1.device }) {
+            for direction in Direction.allCases {
+                let chain = interfaceChain(binding, direction, isAgain: isAgain, into: &builder)
+                elements[DeviceSide(direction, binding.attachment), default: []].append(
+                    SetElement(.device(binding.device), verdict: .jump(chain)))
+            }
+        }
+        let map = { (name: String, side: DeviceSide, builder: inout RulesetBuilder) in
+            builder.set(
+                "devices/\(name)\(isAgain ? "-again" : "")", keyType: .deviceName, isInterval: false, isVerdictMap: true,
+                elements[side] ?? [])
+        }
+        return (map("entry", .entry, &builder), map("exit", .exit, &builder))
+    }
+
+    /// Asks the lists of one interface in turn; where all allow, it ends and the caller goes on.
+    private func interfaceChain(
+        _ binding: Binding, _ direction: Direction, isAgain: Bool, into builder: inout RulesetBuilder
+    ) -> ChainName {
+        let invalid = names.invalidCounter(binding.networkInterface)
+        builder.add(invalid)
+        var rules = [
+            Rule(
+                .match(.connectionState, .hasAny(UInt128(ConnectionState.invalid.rawValue))), .counter(invalid),
+                .verdict(.drop))
+        ]
+        if direction == .inbound { rules.append(Skeleton.acceptRouterAdvertisements) }
+        for list in book.lists(of: binding.networkInterface, direction) {
+            let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
+            let entrance = ChainName(ChainName.trampolinePrefix + names.list(use))
+            if builder.ruleset.chains[entrance] == nil {
+                let compiler = ListCompiler(
+                    list: list, use: use, names: names, numbering: numbering, packetCopy: packetCopy)
+                _ = compiler.compile(into: &builder)
+            }
+            rules.append(Rule(.verdict(.jump(entrance))))
+        }
+        let base = names.interface(binding.networkInterface, direction, isAgain: isAgain)
+        return builder.trampoline(base, to: builder.content(base, rules))
+    }
+
+    // MARK: Settled
+
+    /// Where every list has allowed: the connection is marked decided, and its first packet logged (KERNEL 13).
+    private func allowedChain(isAgain: Bool, into builder: inout RulesetBuilder) -> ChainName {
+        let counter = isAgain ? FixedNames.allowedAgainCounter : FixedNames.allowedCounter
+        builder.add(counter)
+        var steps: [Step] = isAgain ? [] : [.setLabel(FlowLabel.decided)]
+        steps.append(.counter(counter))
+        steps += [packetCopy(isAgain ? .allowedAgain : .allowed)].compactMap(\.self) + [.verdict(.accept)]
+        return builder.content(isAgain ? "allowed-again" : "allowed", [Rule(steps)])
+    }
+
+    private func packetCopy(_ mark: DecisionMark) -> Step? {
+        options.packetLogGroup.map {
+            .log(PacketCopy(group: $0, snapLength: options.snapLength, prefix: mark.description))
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import NSGModel
+import NetworkTypes
+import Nftables
+
+/// One security rule as nft rules: one where both families look alike, else one a family. A rule that can match nothing
+/// gives none.
+struct RuleCompiler {
+    let rule: ResolvedRule
+    let network: ResourceID
+    let names: ChainNames
+    /// What a match does: count, label or log, verdict.
+    let action: [Step]
+
+    func compile(into builder: inout RulesetBuilder) -> [Rule] {
+        families.compactMap { family in
+            guard let transport = transportSteps(into: &builder) else { return nil }
+            let addresses = addressSteps(family, into: &builder)
+            return Rule(familySteps(family, addresses) + transport + addresses + action, comment: comment)
+        }
+    }
+
+    private var comment: String { "\(rule.rule.priority) \(rule.rule.name)" }
+
+    /// Nil: one rule serves both families.
+    private var families: [IPFamily?] {
+        let both = rule.source == .all && rule.destination == .all
+        if both && rule.rule.protocol != .icmp { return [nil] }
+        let four = !rule.source.v4.isEmpty && !rule.destination.v4.isEmpty
+        let six = !rule.source.v6.isEmpty && !rule.destination.v6.isEmpty && rule.rule.protocol != .icmp
+        return (four ? [.ipv4] : []) + (six ? [.ipv6] : [])
+    }
+
+    private func familySteps(_ family: IPFamily?, _ addresses: [Step]) -> [Step] {
+        switch family {
+        case nil: []
+        case .ipv4: [.match(.family, .equals(2))]
+        case .ipv6: [.match(.family, .equals(10))]
+        }
+    }
+
+    // MARK: Protocol and ports
+
+    /// Nil where the rule matches nothing: ports under a protocol that has none (S1).
+    private func transportSteps(into builder: inout RulesetBuilder) -> [Step]? {
+        let anyPort = rule.sourcePorts.isAll && rule.destinationPorts.isAll
+        switch rule.rule.protocol {
+        case .any where anyPort: return []
+        case .any: return [.lookup(.protocol, in: FixedNames.portProtocols)] + portSteps(into: &builder)
+        case .icmp: return icmpSteps()
+        case .esp, .ah:
+            guard anyPort else { return nil }
+        case .tcp, .udp: break
+        }
+        let number = rule.rule.protocol.number.map { UInt128($0.rawValue) } ?? 0
+        return [.match(.protocol, .equals(number))] + portSteps(into: &builder)
+    }
+
+    private func portSteps(into builder: inout RulesetBuilder) -> [Step] {
+        var steps: [Step] = []
+        for (field, ports) in [(Field.sourcePort, rule.sourcePorts), (.destinationPort, rule.destinationPorts)]
+        where !ports.isAll {
+            if ports.ranges.count == 1, let range = ports.ranges.first {
+                steps.append(.match(field, comparison(range)))
+            } else {
+                let elements = ports.ranges.map { SetElement(.values(widened($0))) }
+                steps.append(
+                    .lookup(field, in: builder.set("ports", keyType: .inetService, isInterval: true, elements)))
+            }
+        }
+        return steps
+    }
+
+    /// Port numbers are compared with the ICMP type: of each side that is not "any", one range of types at a time.
+    private func icmpSteps() -> [Step]? {
+        var steps: [Step] = [.match(.protocol, .equals(UInt128(IPProtocol.icmp.rawValue)))]
+        var types = IntervalSet<UInt16>(CollectionOfOne(0...255))
+        for ports in [rule.sourcePorts, rule.destinationPorts] where !ports.isAll { types = types.intersection(ports) }
+        if rule.sourcePorts.isAll && rule.destinationPorts.isAll { return steps }
+        guard let first = types.ranges.first, let last = types.ranges.last else { return nil }
+        steps.append(.match(.icmpType, comparison(first.lowerBound...last.upperBound)))
+        for gap in types.complement.ranges where gap.lowerBound > first.upperBound && gap.upperBound < last.lowerBound {
+            for type in gap { steps.append(.match(.icmpType, .isNot(UInt128(type)))) }
+        }
+        return steps
+    }
+
+    // MARK: Addresses
+
+    private func addressSteps(_ family: IPFamily?, into builder: inout RulesetBuilder) -> [Step] {
+        switch family {
+        case nil: return []
+        case .ipv4:
+            return [
+                step(.ipSource, rule.source.v4, rule.rule.source, .ipv4Address, into: &builder),
+                step(.ipDestination, rule.destination.v4, rule.rule.destination, .ipv4Address, into: &builder),
+            ].compactMap(\.self)
+        case .ipv6:
+            return [
+                step(.ip6Source, rule.source.v6, rule.rule.source, .ipv6Address, into: &builder),
+                step(.ip6Destination, rule.destination.v6, rule.rule.destination, .ipv6Address, into: &builder),
+            ].compactMap(\.self)
+        }
+    }
+
+    /// One prefix is compared in place; more are a set, shared by all rules with the same addresses.
+    private func step<Bound>(
+        _ field: Field, _ addresses: IntervalSet<Bound>, _ scope: AddressScope, _ keyType: KeyType,
+        into builder: inout RulesetBuilder
+    ) -> Step? {
+        if addresses.isAll { return nil }
+        if addresses.ranges.count == 1, let range = addresses.ranges.first {
+            return .match(field, comparison(range))
+        }
+        let name = builder.set(
+            names.addresses(scope, in: network), keyType: keyType, isInterval: true,
+            addresses.ranges.map { SetElement(.values(widened($0))) }, suffix: keyType == .ipv4Address ? ".v4" : ".v6")
+        return .lookup(field, in: name)
+    }
+
+    /// Equality, a prefix where the range is one, or the range.
+    private func comparison<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> Comparison {
+        let wide = widened(range)
+        if range.lowerBound == range.upperBound { return .equals(wide.lowerBound) }
+        let span = range.upperBound - range.lowerBound
+        if Bound.bitWidth >= 32, span & (span &+ 1) == 0, range.lowerBound & span == 0 {
+            return .prefix(wide.lowerBound, length: span.leadingZeroBitCount)
+        }
+        return .range(wide)
+    }
+
+    private func widened<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> ClosedRange<UInt128> {
+        UInt128(range.lowerBound)...UInt128(range.upperBound)
+    }
+}

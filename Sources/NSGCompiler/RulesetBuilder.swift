@@ -1,0 +1,48 @@
+import Nftables
+
+/// Collects chains and sets under names that hold a hash of their content, so that equal content is one object, and a name
+/// that is in the kernel already need not be sent (E3).
+struct RulesetBuilder {
+    private(set) var ruleset: Ruleset
+    /// Part of every hash: another salt gives every object a new name, which is how a damaged ruleset is replaced.
+    private let salt: String
+
+    init(table: String, salt: String) {
+        ruleset = Ruleset(table: table)
+        self.salt = salt
+    }
+
+    mutating func add(_ chain: Chain) { ruleset.chains[chain.name] = chain }
+    mutating func add(_ counter: CounterName) { ruleset.counters.insert(counter) }
+    mutating func add(_ set: NamedSet) { ruleset.sets[set.name] = set }
+
+    /// A chain that is never edited.
+    mutating func content(_ base: String, _ rules: [Rule]) -> ChainName {
+        let name = ChainName("\(base).\(hash(rules.map(\.description)))")
+        add(Chain(name, rules: rules))
+        return name
+    }
+
+    /// A chain whose one rule a swap replaces: the fixed name of what changes.
+    mutating func trampoline(_ base: String, to target: ChainName?) -> ChainName {
+        let name = ChainName(ChainName.trampolinePrefix + base)
+        add(Chain(name, rules: [Rule(.verdict(target.map { .goto($0) } ?? .accept))]))
+        return name
+    }
+
+    mutating func set(
+        _ base: String, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, _ elements: [SetElement],
+        suffix: String = ""
+    ) -> SetName {
+        var set = NamedSet(
+            SetName(""), keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, elements: elements)
+        let name = SetName("\(base).\(hash([keyType.nftName] + elements.map(set.text(of:))))\(suffix)")
+        set = NamedSet(name, keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, elements: elements)
+        add(set)
+        return name
+    }
+
+    private func hash(_ lines: [String]) -> String {
+        ChainNames.digits(of: ([salt] + lines).joined(separator: "\n"), 10)
+    }
+}

@@ -1,0 +1,76 @@
+import NSGModel
+import NetworkTypes
+import Nftables
+
+/// What outlives every reload: the base chains, with what passes before any policy is asked, and the trampolines into it.
+///
+/// Priority 20 is behind the filters of others (firewalld 10, Docker 0) and before source NAT (100): what we allow has passed
+/// them, and addresses are those of S7. What this machine sends is judged in `postrouting`, since destination NAT in `output`
+/// changes the outgoing device after `output` has seen it (KERNEL 1).
+enum Skeleton {
+    static func add(to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?) {
+        let judgeInput = builder.trampoline("input", to: input)
+        let judgeForward = builder.trampoline("forward", to: forward)
+        let judgeOutput = builder.trampoline("output", to: output)
+
+        builder.add(base("input", .input, stateRules + neighbourRules, then: judgeInput))
+        builder.add(base("forward", .forward, stateRules, then: judgeForward))
+        builder.add(base("postrouting", .postrouting, stateRules + neighbourRules, then: judgeOutput))
+        builder.add(Chain(FixedNames.link, rules: linkRules))
+        builder.add(Chain(FixedNames.features, rules: featureRules))
+        builder.add(
+            NamedSet(
+                FixedNames.portProtocols, keyType: .inetProtocol, isInterval: false,
+                elements: IPProtocol.withPorts.map { UInt128($0.rawValue) }.sorted().map { SetElement(.values($0...$0)) }))
+    }
+
+    private static func base(_ name: String, _ hook: Hook, _ rules: [Rule], then target: ChainName) -> Chain {
+        Chain(
+            ChainName(name), at: Attachpoint(hook: hook, priority: 20), rules: rules + [Rule(.verdict(.jump(target)))])
+    }
+
+    /// Replies, and ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL 9).
+    private static let stateRules: [Rule] = {
+        let state = { (state: ConnectionState) in Step.match(.connectionState, .hasAny(UInt128(state.rawValue))) }
+        let related = [IPProtocol.icmp, .icmpv6].map { number in
+            Rule(
+                state(.related), .match(.protocol, .equals(UInt128(number.rawValue))), .verdict(.accept))
+        }
+        return [Rule(state(.established), .verdict(.accept))] + related
+    }()
+
+    /// S12: of no connection (`untracked`), or of one that nobody would follow.
+    private static let neighbourRules: [Rule] =
+        Exemption.icmpv6Types.map { types in
+            icmpv6(
+                types.count == 1
+                    ? .equals(UInt128(types.lowerBound))
+                    : .range(UInt128(types.lowerBound)...UInt128(types.upperBound)))
+        } + [
+            Rule(
+                .match(.family, .equals(2)), .match(.protocol, .equals(UInt128(IPProtocol.igmp.rawValue))),
+                .verdict(.accept))
+        ]
+
+    static let acceptRouterAdvertisements = icmpv6(.equals(UInt128(Exemption.icmpv6RouterAdvertisement)))
+
+    private static func icmpv6(_ types: Comparison) -> Rule {
+        Rule(
+            .match(.family, .equals(10)), .match(.protocol, .equals(UInt128(IPProtocol.icmpv6.rawValue))),
+            .match(.icmpv6Type, types), .verdict(.accept))
+    }
+
+    /// DHCP between this machine and the other end of the link; never forwarded.
+    private static let linkRules: [Rule] = Exemption.dhcpPorts.map { ports in
+        Rule(
+            .match(.protocol, .equals(UInt128(IPProtocol.udp.rawValue))),
+            .match(.sourcePort, .equals(UInt128(ports.source))),
+            .match(.destinationPort, .equals(UInt128(ports.destination))), .verdict(.accept))
+    }
+
+    /// Never reached. A rule that reads counters turns conntrack accounting on (KERNEL 17), one that sets labels keeps room
+    /// for them in every new connection, also while a policy has no rule that does (PITFALL 45).
+    private static let featureRules = [
+        Rule(.match(.originalPackets, .isGreater(than: 0))), Rule(.setLabel(FlowLabel.decided)),
+    ]
+}

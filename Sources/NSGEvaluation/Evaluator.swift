@@ -1,0 +1,78 @@
+package import NSGModel
+import NetworkTypes
+
+/// The reference answer (S1–S4, S10, S11): rules are walked one by one, in order. Compiled rules must agree with it.
+package struct Evaluator: Sendable {
+    package let book: PolicyBook
+
+    package init(_ book: PolicyBook) { self.book = book }
+
+    /// The decision about a first packet at an interface. O(rules).
+    package func decision(for flow: FlowTuple, at interface: ResourceID, _ direction: Direction) -> Decision {
+        let stages = book.lists(of: interface, direction).compactMap { list -> StageDecision? in
+            list.rules.first { $0.matches(flow) }.map {
+                StageDecision(level: list.key.level, group: list.key.group, rule: $0.rule)
+            }
+        }
+        return Decision(stages: stages, isExempt: Exemption.covers(flow, direction))
+    }
+
+    /// The same with every rule that was tried, up to and with the match, per list (`verify --explain`).
+    package func trials(of flow: FlowTuple, at interface: ResourceID, _ direction: Direction) -> [[Trial]] {
+        book.lists(of: interface, direction).map { list in
+            let end = list.rules.firstIndex { $0.matches(flow) } ?? list.rules.endIndex
+            return list.rules.prefix(end + 1).map { Trial(of: $0, against: flow) }
+        }
+    }
+}
+
+/// Which conditions of one rule hold for a flow.
+package struct Trial: Hashable, Sendable {
+    package var rule: SecurityRule
+    package var protocolMatched: Bool
+    package var sourceMatched: Bool
+    package var sourcePortMatched: Bool
+    package var destinationMatched: Bool
+    package var destinationPortMatched: Bool
+
+    package var matched: Bool {
+        protocolMatched && sourceMatched && sourcePortMatched && destinationMatched && destinationPortMatched
+    }
+
+    init(of resolved: ResolvedRule, against flow: FlowTuple) {
+        rule = resolved.rule
+        protocolMatched = resolved.rule.protocol.covers(flow)
+        sourceMatched = resolved.source.contains(flow.source)
+        sourcePortMatched = rule.protocol.admits(flow, port: flow.sourcePort, in: resolved.sourcePorts)
+        destinationMatched = resolved.destination.contains(flow.destination)
+        destinationPortMatched = rule.protocol.admits(flow, port: flow.destinationPort, in: resolved.destinationPorts)
+    }
+}
+
+extension ResolvedRule {
+    /// All five conditions at once, cheapest first.
+    package func matches(_ flow: FlowTuple) -> Bool {
+        rule.protocol.covers(flow)
+            && rule.protocol.admits(flow, port: flow.destinationPort, in: destinationPorts)
+            && rule.protocol.admits(flow, port: flow.sourcePort, in: sourcePorts)
+            && source.contains(flow.source) && destination.contains(flow.destination)
+    }
+}
+
+extension RuleProtocol {
+    func covers(_ flow: FlowTuple) -> Bool {
+        switch self {
+        case .any: true
+        // ICMP of IPv4; an IPv6 packet with protocol number 1 is nothing that exists.
+        case .icmp: flow.protocol == .icmp && flow.source.family == .ipv4
+        default: number == flow.protocol
+        }
+    }
+
+    /// S1: ports that are not "any" match only protocols that have ports; with `Icmp` the number is compared with the type.
+    func admits(_ flow: FlowTuple, port: UInt16?, in ports: IntervalSet<UInt16>) -> Bool {
+        if ports.isAll { return true }
+        if self == .icmp { return flow.icmpType.map { ports.contains(UInt16($0)) } ?? false }
+        return flow.protocol.hasPorts && (port.map(ports.contains) ?? false)
+    }
+}
