@@ -44,10 +44,17 @@ extension Step: CustomStringConvertible {
         case .lookup(let field, let set): "\(field.name(ports: prefix)) @\(set)"
         case .dispatch(let field, let map): "\(field.name(ports: prefix)) vmap @\(map)"
         case .counter(let name): "counter name \"\(name)\""
-        case .setLabel(let bits): "ct label set \(LabelBits.text(of: bits))"
-        case .log(let copy): "log prefix \"\(copy.prefix)\" group \(copy.group) snaplen \(copy.snapLength)"
+        case .setLabel(let bits): "ct label set \(LabelBits.text(of: bits, separator: " | "))"
+        case .log(let copy): "\(copy)"
         case .verdict(let verdict): "\(verdict)"
         }
+    }
+}
+
+extension PacketCopy: CustomStringConvertible {
+    package var description: String {
+        (prefix.isEmpty ? "log" : "log prefix \"\(prefix)\"") + " group \(group)"
+            + (snapLength == 0 ? "" : " snaplen \(snapLength)")
     }
 }
 
@@ -93,15 +100,22 @@ extension Field {
     func text(of comparison: Comparison, ports prefix: String) -> String {
         let name = name(ports: prefix)
         switch comparison {
+        case .equals(let value) where self == .connectionState || self == .connectionLabel:
+            // Without `==` nft would ask for any of the bits.
+            return "\(name) == \(text(of: value))"
         case .equals(let value): return "\(name) \(text(of: value))"
         case .isNot(let value): return "\(name) != \(text(of: value))"
         case .prefix(let value, let length): return "\(name) \(text(of: value))/\(length)"
-        case .range(let range): return "\(name) \(text(of: range.lowerBound))-\(text(of: range.upperBound))"
-        case .hasAny(let bits):
-            return "\(name) \(self == .connectionLabel ? LabelBits.text(of: bits) : text(of: bits))"
+        case .range(let range):
+            let bounds = [range.lowerBound, range.upperBound]
+            return "\(name) " + bounds.map { isNamed ? "\($0)" : text(of: $0) }.joined(separator: "-")
+        case .hasAny(let bits): return "\(name) \(text(of: bits))"
         case .isGreater(let value): return "\(name) > \(text(of: value))"
         }
     }
+
+    /// Fields of which nft writes single values by name and ranges in numbers.
+    private var isNamed: Bool { self == .protocol || self == .icmpType || self == .icmpv6Type }
 
     private func text(of value: UInt128) -> String {
         switch self {
@@ -109,15 +123,50 @@ extension Field {
         case .protocol: ProtocolNames.text(of: value)
         case .ipSource, .ipDestination: KeyType.ipv4Address.text(of: value)
         case .ip6Source, .ip6Destination: KeyType.ipv6Address.text(of: value)
+        case .inputDevice, .outputDevice: "\"\(DeviceName.text(of: value))\""
+        case .icmpType: ICMPTypeNames.v4[value] ?? "\(value)"
+        case .icmpv6Type: ICMPTypeNames.v6[value] ?? "\(value)"
         case .connectionState: ConnectionState(rawValue: UInt32(truncatingIfNeeded: value)).description
+        case .connectionLabel: LabelBits.text(of: value, separator: ",")
         default: "\(value)"
         }
     }
 }
 
-/// Label bits by number, as nft writes them: `3 | 120`.
+/// Label bits by number, as nft writes them: `3,120` in a match, `3 | 120` in a statement.
 enum LabelBits {
-    static func text(of bits: UInt128) -> String {
-        (0..<128).filter { bits >> UInt128($0) & 1 == 1 }.map(String.init).joined(separator: " | ")
+    static func text(of bits: UInt128, separator: String) -> String {
+        (0..<128).filter { bits >> UInt128($0) & 1 == 1 }.map(String.init).joined(separator: separator)
     }
+}
+
+/// A device name as a value: 16 bytes, the first character most significant, zeros behind.
+package enum DeviceName {
+    /// Nil unless the name has 1 to 15 bytes (`IFNAMSIZ` with the NUL).
+    package static func value(of name: String) -> UInt128? {
+        guard (1...15).contains(name.utf8.count), !name.utf8.contains(0) else { return nil }
+        return name.utf8.reduce(0) { $0 << 8 | UInt128($1) } << UInt128(8 * (16 - name.utf8.count))
+    }
+
+    static func text(of value: UInt128) -> String {
+        let bytes = (0..<16).map { UInt8(truncatingIfNeeded: value >> UInt128(120 - 8 * $0)) }
+        return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+}
+
+/// nft's names of ICMP types.
+enum ICMPTypeNames {
+    static let v4: [UInt128: String] = [
+        0: "echo-reply", 3: "destination-unreachable", 4: "source-quench", 5: "redirect", 8: "echo-request",
+        9: "router-advertisement", 10: "router-solicitation", 11: "time-exceeded", 12: "parameter-problem",
+        13: "timestamp-request", 14: "timestamp-reply", 15: "info-request", 16: "info-reply",
+        17: "address-mask-request", 18: "address-mask-reply",
+    ]
+    static let v6: [UInt128: String] = [
+        1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded", 4: "parameter-problem",
+        128: "echo-request", 129: "echo-reply", 130: "mld-listener-query", 131: "mld-listener-report",
+        132: "mld-listener-done", 133: "nd-router-solicit", 134: "nd-router-advert", 135: "nd-neighbor-solicit",
+        136: "nd-neighbor-advert", 137: "nd-redirect", 138: "router-renumbering", 141: "ind-neighbor-solicit",
+        142: "ind-neighbor-advert", 143: "mld2-listener-report",
+    ]
 }

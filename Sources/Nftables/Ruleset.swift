@@ -70,7 +70,9 @@ package struct NamedSet: Hashable, Sendable {
     package var isVerdictMap: Bool
     package var elements: [SetElement]
 
-    package init(_ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, elements: [SetElement]) {
+    package init(
+        _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, elements: [SetElement]
+    ) {
         self.name = name
         self.keyType = keyType
         self.isInterval = isInterval

@@ -25,24 +25,31 @@ package final class KernelRulesetStore: RulesetStore {
     private let ownership: TableOwnership
     /// `sk_sndbuf`, as getsockopt gives it: a batch may measure 32 bytes less.
     private var sendBuffer: Int
+    private let sendBufferLimit: Int
 
     /// A part of `commitInParts`: the kernel holds its lock over all rulesets while it takes one in.
     private static let partLimit = 1 << 20
     private static let margin = 64
 
     /// - Parameter ownership: of tables that are made from now on.
-    package convenience init(ownership: TableOwnership = .shared) throws(KernelError) {
-        try self.init(over: NetlinkSocket(.netfilter), ownership: ownership)
+    /// - Parameter sendBufferLimit: never ask for more bytes than these.
+    package convenience init(
+        ownership: TableOwnership = .shared, sendBufferLimit: Int = .max
+    ) throws(KernelError) {
+        try self.init(over: NetlinkSocket(.netfilter), ownership: ownership, sendBufferLimit: sendBufferLimit)
     }
 
     /// Over a socket that was kept, with the ownership that goes with it.
-    package init(over socket: consuming NetlinkSocket, ownership: TableOwnership = .shared) throws(KernelError) {
+    package init(
+        over socket: consuming NetlinkSocket, ownership: TableOwnership = .shared, sendBufferLimit: Int = .max
+    ) throws(KernelError) {
+        self.sendBufferLimit = sendBufferLimit
         self.socket = socket
         self.ownership = ownership
         sendBuffer = 0
         try self.socket.setExtendedAcknowledgement(true)
         // Answers are refusals only, at most one a message; dumps come in pieces of up to 32 KiB.
-        sendBuffer = self.socket.enlargeBuffers(send: 1 << 18, receive: 1 << 20).send
+        enlargeSendBuffer(to: 1 << 18)
     }
 
     /// The socket's descriptor, for the service manager's store; the socket keeps it.
@@ -65,7 +72,9 @@ package final class KernelRulesetStore: RulesetStore {
         var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
         var batch = Batch(firstSequence: nextSequence())
         for operation in operations {
-            try add(operation, to: &batch, with: &encoder, table: table)
+            for (index, message) in try messages(for: operation, from: &encoder, table: table).enumerated() {
+                batch.append(message, of: operation, isFirst: index == 0)
+            }
         }
         return try transact(batch.sealed(), table: table, expecting: expected)
     }
@@ -80,8 +89,7 @@ package final class KernelRulesetStore: RulesetStore {
         let limit = min(Self.partLimit, sendBuffer - Self.margin)
         var batch = Batch(firstSequence: nextSequence())
         for operation in operations {
-            let handle = try handleToReplace(by: operation, table: table)
-            for (index, message) in try encoder.messages(for: operation, replacing: handle).enumerated() {
+            for (index, message) in try messages(for: operation, from: &encoder, table: table).enumerated() {
                 if !batch.isEmpty, batch.byteCount(with: message.count) > limit {
                     let full = batch.sealed()
                     batch = Batch(firstSequence: nextSequence())
@@ -94,12 +102,18 @@ package final class KernelRulesetStore: RulesetStore {
         return try transact(batch.sealed(), table: table, expecting: current)
     }
 
-    private func add(
-        _ operation: Operation, to batch: inout Batch, with encoder: inout OperationEncoder, table: String
-    ) throws(KernelError) {
+    /// An operation that cannot be encoded is named like one that the kernel refuses.
+    private func messages(
+        for operation: Operation, from encoder: inout OperationEncoder, table: String
+    ) throws(KernelError) -> [[UInt8]] {
         let handle = try handleToReplace(by: operation, table: table)
-        for (index, message) in try encoder.messages(for: operation, replacing: handle).enumerated() {
-            batch.append(message, of: operation, isFirst: index == 0)
+        do throws(KernelError) {
+            return try encoder.messages(for: operation, replacing: handle)
+        } catch {
+            let reasons = [error.object, error.explanation].compactMap { $0 }
+            throw KernelError(
+                errno: error.errno, doing: error.operation, object: "\(operation)",
+                explanation: reasons.isEmpty ? nil : reasons.joined(separator: ": "))
         }
     }
 
@@ -176,7 +190,8 @@ package final class KernelRulesetStore: RulesetStore {
     }
 
     private func enlargeSendBuffer(to size: Int) {
-        if sendBuffer < size { sendBuffer = max(sendBuffer, socket.enlargeBuffers(send: size, receive: 1 << 20).send) }
+        guard sendBuffer < size else { return }
+        sendBuffer = socket.enlargeBuffers(send: min(size, sendBufferLimit), receive: 1 << 20).send
     }
 
     private func nextSequence() -> UInt32 { socket.nextSequence() }

@@ -7,7 +7,10 @@ internal import NetworkTypes
     private static let capacity = 1 << 17
     private let memory: UnsafeMutableRawPointer
 
-    init() { unsafe memory = .allocate(byteCount: Self.capacity, alignment: 16) }
+    init() {
+        unsafe memory = .allocate(byteCount: Self.capacity, alignment: 16)
+        _ = unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: Self.capacity)
+    }
 
     deinit { unsafe memory.deallocate() }
 
@@ -15,7 +18,6 @@ internal import NetworkTypes
     mutating func message<Body: MessageBody & ~Copyable>(
         _ type: nf_tables_msg_types, flags: Int32 = 0, _ body: borrowing Body
     ) -> [UInt8] {
-        // nftnl_nlmsg_build_hdr clears the header only.
         guard
             let header = unsafe nftnl_nlmsg_build_hdr(
                 memory.assumingMemoryBound(to: CChar.self), UInt16(type.rawValue), UInt16(NFPROTO_INET),
@@ -24,7 +26,10 @@ internal import NetworkTypes
         unsafe body.build(into: header)
         let length = unsafe Int(header.pointee.nlmsg_len)
         precondition(length <= Self.capacity, "a message outgrew its room")
-        return unsafe Array(UnsafeRawBufferPointer(start: memory, count: length))
+        let bytes = unsafe Array(UnsafeRawBufferPointer(start: memory, count: length))
+        // libmnl leaves the padding of attributes as it finds it, so it shall find zeros.
+        _ = unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: length)
+        return bytes
     }
 }
 

@@ -40,10 +40,12 @@ extension Rule {
 }
 
 extension NamedSet {
-    /// Nil without a name. A set that none of ours can be holds one element that says so.
+    /// Nil without a name, and for a set that belongs to a rule and goes with it (`NFT_SET_ANONYMOUS`). A set that none of ours can be
+    /// holds one element that says so.
     init?(reading attributes: NetlinkAttributes) {
         guard let name = attributes.first(NFTA_SET_NAME)?.string else { return nil }
         let flags = attributes.first(NFTA_SET_FLAGS)?.uint32 ?? 0
+        if flags & UInt32(NFT_SET_ANONYMOUS.rawValue) != 0 { return nil }
         let isInterval = flags & UInt32(NFT_SET_INTERVAL.rawValue) != 0
         let isMap = flags & UInt32(NFT_SET_MAP.rawValue) != 0
         let ours = UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue)

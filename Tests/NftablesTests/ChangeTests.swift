@@ -1,0 +1,197 @@
+import NetworkTypes
+import Nftables
+import TestSupport
+import Testing
+
+/// E1: skeleton, build, swap, sweep, against a store that refuses what the kernel refuses.
+@Suite struct ChangeTests {
+    private static let entry = ChainName("to/web")
+    private static let forward = ChainName("forward")
+
+    /// A policy: base chain, trampoline, and behind it chains, sets and a counter that carry `version` in their names.
+    private static func policy(_ version: Int) -> Ruleset {
+        let rules = ChainName("rules-\(version)")
+        let leaf = ChainName("leaf-\(version)")
+        let sources = SetName("sources-\(version)")
+        let map = SetName("ports-\(version)")
+        let counter = CounterName("hits-\(version)")
+        let base = [
+            Rule(.match(.connectionState, .hasAny(6)), .verdict(.accept)),
+            Rule(.verdict(.jump(entry))),
+        ]
+        return Ruleset(
+            table: "nsgd",
+            chains: [
+                Chain(forward, at: Attachpoint(hook: .forward, priority: 20), rules: base),
+                Chain(entry, rules: [Rule(.verdict(.goto(rules)))]),
+                Chain(
+                    rules,
+                    rules: [
+                        Rule(.lookup(.ipSource, in: sources), .dispatch(.destinationPort, through: map)),
+                        Rule(.verdict(.drop)),
+                    ]),
+                Chain(leaf, rules: [Rule(.counter(counter), .verdict(.accept))]),
+            ],
+            sets: [
+                NamedSet(
+                    sources, keyType: .ipv4Address, isInterval: true,
+                    elements: [SetElement(.values(0x0a00_0000...0x0aff_ffff))]),
+                NamedSet(
+                    map, keyType: .inetService, isInterval: true, isVerdictMap: true,
+                    elements: [SetElement(.values(443...443), verdict: .goto(leaf))]),
+            ],
+            counters: [counter])
+    }
+
+    /// Carries a change out as the daemon does: build in parts of `capacity` operations, the swap in one.
+    private static func apply(_ change: Change, to store: FakeRulesetStore, capacity: Int = .max) throws {
+        store.capacity = capacity
+        for part in [change.skeleton, change.build] where !part.isEmpty {
+            _ = try store.commitInParts(part, table: "nsgd", expecting: store.generation)
+        }
+        store.capacity = .max
+        for part in [change.swap, change.sweep] where !part.isEmpty {
+            _ = try store.commit(part, table: "nsgd", expecting: store.generation)
+        }
+    }
+
+    private static func store(holding ruleset: Ruleset) throws -> FakeRulesetStore {
+        let store = FakeRulesetStore()
+        try apply(Change(from: nil, to: ruleset), to: store)
+        return store
+    }
+
+    @Test(
+        "from nothing, from itself, and from one policy to the next: what was wanted is there", arguments: [1, 3, .max])
+    func reachesWanted(capacity: Int) throws {
+        let store = FakeRulesetStore()
+        for version in [1, 1, 2, 1] {
+            let inForce = try store.dump(table: "nsgd").ruleset
+            let change = Change(from: inForce, to: Self.policy(version))
+            #expect(change.isEmpty == (inForce == Self.policy(version)))
+            try Self.apply(change, to: store, capacity: capacity)
+            #expect(store.tables["nsgd"] == Self.policy(version))
+        }
+    }
+
+    @Test("a swap only replaces the rules of trampolines (KERNEL 2), the first one too (KERNEL 3)")
+    func swapOnlyReplaces() {
+        for inForce in [nil, Self.policy(1)] {
+            let change = Change(from: inForce, to: Self.policy(2))
+            #expect(change.swap == [.replaceRule(of: Self.entry, with: Rule(.verdict(.goto(ChainName("rules-2")))))])
+        }
+    }
+
+    @Test("until the swap every packet meets the old policy, and nothing in force refers to the new one")
+    func buildIsUnreferenced() throws {
+        let store = try Self.store(holding: Self.policy(1))
+        let change = Change(from: Self.policy(1), to: Self.policy(2))
+        #expect(change.skeleton.isEmpty)
+        _ = try store.commitInParts(change.build, table: "nsgd", expecting: nil)
+        let built = try #require(store.tables["nsgd"])
+        for (name, chain) in Self.policy(1).chains { #expect(built.chains[name] == chain) }
+        #expect(Change(from: built, to: Self.policy(1)).swap.isEmpty)
+    }
+
+    @Test("before its first swap a skeleton accepts what its trampolines are to judge")
+    func skeletonAccepts() throws {
+        let store = FakeRulesetStore()
+        let change = Change(from: nil, to: Self.policy(1))
+        _ = try store.commit(change.skeleton, table: "nsgd", expecting: nil)
+        let chains = try #require(store.tables["nsgd"]?.chains)
+        #expect(chains[Self.entry]?.rules == [Rule(.verdict(.accept))])
+        #expect(chains[Self.forward] == Self.policy(1).chains[Self.forward])
+    }
+
+    @Test("what two policies share is neither made nor swept (E3)")
+    func sharesWhatIsEqual() {
+        var wanted = Self.policy(2)
+        let inForce = Self.policy(1)
+        wanted.sets[SetName("sources-1")] = inForce.sets[SetName("sources-1")]
+        wanted.counters.insert(CounterName("hits-1"))
+        let change = Change(from: inForce, to: wanted)
+        let touched = (change.build + change.sweep).map(\.description)
+        #expect(!touched.contains { $0.hasSuffix("sources-1") || $0.hasSuffix("counter hits-1") })
+    }
+
+    @Test("an interrupted change leaves a ruleset from which the next one arrives", arguments: 0..<4)
+    func resumes(at attempt: Int) throws {
+        let store = try Self.store(holding: Self.policy(1))
+        let change = Change(from: Self.policy(1), to: Self.policy(2))
+        store.failingAttempt = (store.attempts + attempt, KernelError(errno: 12, doing: "commit"))
+        #expect(throws: KernelError.self) { try Self.apply(change, to: store, capacity: 4) }
+        let next = Change(from: store.tables["nsgd"], to: Self.policy(2))
+        try Self.apply(next, to: store)
+        #expect(store.tables["nsgd"] == Self.policy(2))
+    }
+
+    @Test("rules changed by somebody else's hand are put right")
+    func healsChains() throws {
+        let store = try Self.store(holding: Self.policy(1))
+        store.tamper("nsgd") { ruleset in
+            ruleset?.chains[Self.entry]?.rules.append(Rule(.verdict(.accept)))
+            ruleset?.chains[ChainName("rules-1")]?.rules.insert(Rule([], comment: "not ours"), at: 0)
+            ruleset?.chains[ChainName("extra")] = Chain(ChainName("extra"), rules: [])
+        }
+        let change = Change(from: store.tables["nsgd"], to: Self.policy(1))
+        #expect(change.skeleton.isEmpty && change.build.isEmpty)
+        try Self.apply(change, to: store)
+        #expect(store.tables["nsgd"] == Self.policy(1))
+    }
+
+    @Test("elements changed by somebody else's hand are put right")
+    func healsSets() throws {
+        let store = try Self.store(holding: Self.policy(1))
+        store.tamper("nsgd") { $0?.sets[SetName("sources-1")]?.elements = [] }
+        withKnownIssue("a set that is there under the wanted name is added once more, which the kernel refuses") {
+            try Self.apply(Change(from: store.tables["nsgd"], to: Self.policy(1)), to: store)
+            #expect(store.tables["nsgd"] == Self.policy(1))
+        }
+    }
+
+    @Test("a base chain may name a map and a counter of its own")
+    func baseChainUsesObjects() throws {
+        var ruleset = Self.policy(1)
+        let map = NamedSet(
+            SetName("by-nic"), keyType: .deviceName, isInterval: false, isVerdictMap: true,
+            elements: [SetElement(.device("veth-web1"), verdict: .goto(Self.entry))])
+        ruleset.sets[map.name] = map
+        ruleset.counters.insert(CounterName("invalid"))
+        ruleset.chains[Self.forward]?.rules = [
+            Rule(.match(.connectionState, .hasAny(1)), .counter(CounterName("invalid")), .verdict(.drop)),
+            Rule(.dispatch(.outputDevice, through: map.name)),
+        ]
+        withKnownIssue("the skeleton has the rule before what the rule names") {
+            let store = try Self.store(holding: ruleset)
+            #expect(store.tables["nsgd"] == ruleset)
+        }
+    }
+
+    @Test("a base chain at another place is noticed")
+    func noticesAttachpoint() throws {
+        var moved = Self.policy(1)
+        moved.chains[Self.forward]?.attachpoint = Attachpoint(hook: .forward, priority: 300)
+        withKnownIssue("attachpoints are not compared") {
+            #expect(!Change(from: moved, to: Self.policy(1)).isEmpty)
+        }
+    }
+
+    @Test(
+        "the store refuses what the kernel refuses",
+        arguments: [
+            (.addTable, 17), (.addChain(ChainName("leaf-1"), nil), 17), (.addCounter(CounterName("hits-1")), 17),
+            (.addRule(Rule(.verdict(.jump(ChainName("none")))), to: ChainName("leaf-1")), 2),
+            (.addRule(Rule(.lookup(.ipSource, in: SetName("none"))), to: ChainName("leaf-1")), 2),
+            (.replaceRule(of: ChainName("rules-1"), with: Rule(.verdict(.drop))), 2),
+            (.deleteChain(ChainName("leaf-1")), 16), (.deleteSet(SetName("sources-1")), 16),
+            (.deleteCounter(CounterName("hits-1")), 16), (.flushChain(ChainName("none")), 2),
+        ] as [(Nftables.Operation, Int32)])
+    func fakeRefuses(operation: Nftables.Operation, errno: Int32) throws {
+        let store = try Self.store(holding: Self.policy(1))
+        let error = #expect(throws: KernelError.self) {
+            _ = try store.commit([.addCounter(CounterName("new")), operation], table: "nsgd", expecting: nil)
+        }
+        #expect(error?.errno == errno && error?.object == operation.description)
+        #expect(store.tables["nsgd"] == Self.policy(1))
+    }
+}
