@@ -21,7 +21,8 @@ struct ListCompiler {
             let rules = block.flatMap { compile($0, into: &builder) }
             let content = builder.content(
                 "\(base)/\(first)", rules + (next.map { [Rule(.verdict(.goto($0)))] } ?? []))
-            next = builder.trampoline(index == 0 ? base : "\(base)/\(first)", to: content)
+            // "at.": a rule may be called as a use of the list is (`host`, `again`).
+            next = builder.trampoline(index == 0 ? base : "\(base)/at.\(first)", to: content)
         }
         return next ?? builder.trampoline(base, to: nil)
     }
