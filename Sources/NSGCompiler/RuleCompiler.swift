@@ -127,7 +127,9 @@ struct RuleCompiler {
         return .range(wide)
     }
 
-    private func widened<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> ClosedRange<UInt128> {
+    private func widened<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> ClosedRange<
+        UInt128
+    > {
         UInt128(range.lowerBound)...UInt128(range.upperBound)
     }
 }

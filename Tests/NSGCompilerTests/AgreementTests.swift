@@ -22,7 +22,9 @@ import Testing
                 Issue.record("seed \(seed): \(packet)\n is    \(outcome.effect)\n should \(expected)")
                 return
             }
-            if outcome.verdict == .accept { checkSecondPacket(of: packet, label: outcome.label, policy, "seed \(seed)") }
+            if outcome.verdict == .accept {
+                checkSecondPacket(of: packet, label: outcome.label, policy, "seed \(seed)")
+            }
         }
     }
 
@@ -140,8 +142,10 @@ extension Estate {
         let subnet = Subnet(id: network.child("subnets", "s"), prefixes: [IPPrefix("10.0.0.0/24")].compactMap(\.self))
         let rules = Direction.allCases.map { direction in
             SecurityRule(
-                id: group.child("securityRules", "none\(direction)"), name: "none\(direction)", protocol: .any, source: .any,
-                sourcePorts: [.any], destination: .any, destinationPorts: [.any], access: .deny, priority: Priority(100),
+                id: group.child("securityRules", "none\(direction)"), name: "none\(direction)", protocol: .any,
+                source: .any,
+                sourcePorts: [.any], destination: .any, destinationPorts: [.any], access: .deny,
+                priority: Priority(100),
                 direction: direction)
         }
         let devices: [(String, NSGModel.Attachment)] = [("guest0", .guest), ("host0", .host)]

@@ -14,7 +14,9 @@ import Testing
         let next =
             seed % 2 == 0
             ? Estate.random(seed: seed + 1000)
-            : estate.changingRules { rules in if !rules.isEmpty { rules[0].access = rules[0].access == .allow ? .deny : .allow } }
+            : estate.changingRules { rules in
+                if !rules.isEmpty { rules[0].access = rules[0].access == .allow ? .deny : .allow }
+            }
         let old = CompiledPolicy(estate)
         let new = CompiledPolicy(next, numbering: old.numbering)
         let change = Change(from: old.ruleset, to: new.ruleset)

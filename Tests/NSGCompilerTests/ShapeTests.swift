@@ -8,7 +8,8 @@ import Testing
 /// What the kernel, and nft, take of a compiled ruleset.
 @Suite struct ShapeTests {
     /// The kernel counts jumps and gotos alike, in maps too, and refuses 16 (`NFT_JUMP_STACK_SIZE`; KERNEL 12).
-    @Test("chains nest less than 16 deep, however long a list", arguments: [0, 1, 12, 13, 40, 100, 255, 256, 257, 1000])
+    @Test(
+        "chains nest less than 16 deep, however long a list", arguments: [0, 1, 12, 13, 40, 100, 255, 256, 257, 1000])
     func depth(rules: Int) throws {
         let depth = try #require(CompiledPolicy(.large(rules: rules)).ruleset.depth)
         #expect(depth <= 15)

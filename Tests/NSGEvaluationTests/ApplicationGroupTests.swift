@@ -20,7 +20,8 @@ import Testing
     func ownSide() throws {
         var lab = Lab()
         lab.group(
-            "g", rule("in", 100, .inbound, .deny, to: .asg("web")), rule("out", 100, .outbound, .deny, from: .asg("web")),
+            "g", rule("in", 100, .inbound, .deny, to: .asg("web")),
+            rule("out", 100, .outbound, .deny, from: .asg("web")),
             rule("in-rest", 200, .inbound, .allow), rule("out-rest", 200, .outbound, .allow))
         lab.interface("member", "10.1.0.4", group: "g", asgs: "web")
         lab.interface("other", "10.1.0.5", group: "g")
@@ -38,7 +39,8 @@ import Testing
     @Test("on the far side it is the members' addresses, bound or not; several groups are one set")
     func farSide() throws {
         var lab = Lab()
-        lab.group("g", rule("peers", 100, .inbound, .allow, from: .asg("web", "app")), rule("none", 200, .inbound, .deny))
+        lab.group(
+            "g", rule("peers", 100, .inbound, .allow, from: .asg("web", "app")), rule("none", 200, .inbound, .deny))
         lab.interface("a", "10.1.0.4", group: "g")
         lab.interface("w", "10.1.0.20", asgs: "web")
         lab.interface("p", "10.1.0.30", asgs: "app")

@@ -37,11 +37,14 @@ struct Lab {
                     name: "ip", address: IPAddress(address), subnet: subnet,
                     applicationSecurityGroups: asgs.map { Self.asg($0) })
             ])
-        for asg in asgs { estate.applicationSecurityGroups[Self.asg(asg)] = ApplicationSecurityGroup(id: Self.asg(asg)) }
+        for asg in asgs {
+            estate.applicationSecurityGroups[Self.asg(asg)] = ApplicationSecurityGroup(id: Self.asg(asg))
+        }
     }
 
     mutating func guardSubnet(of network: String, with group: String) {
-        estate.virtualNetworks[Self.network(network)]?.subnets[0].networkSecurityGroup = testID("networkSecurityGroups", group)
+        estate.virtualNetworks[Self.network(network)]?.subnets[0].networkSecurityGroup = testID(
+            "networkSecurityGroups", group)
     }
 
     func decision(_ flow: FlowTuple, at name: String, _ direction: Direction) -> Decision {
@@ -62,8 +65,10 @@ func rule(
 ) -> SecurityRule {
     let read = { (text: String) in text.split(separator: ",").compactMap { PortRange($0) } }
     return SecurityRule(
-        id: testID("networkSecurityGroups", "g").child("securityRules", name), name: name, protocol: proto, source: source,
-        sourcePorts: read(sourcePorts), destination: destination, destinationPorts: read(destinationPorts), access: access,
+        id: testID("networkSecurityGroups", "g").child("securityRules", name), name: name, protocol: proto,
+        source: source,
+        sourcePorts: read(sourcePorts), destination: destination, destinationPorts: read(destinationPorts),
+        access: access,
         priority: Priority(priority), direction: direction)
 }
 

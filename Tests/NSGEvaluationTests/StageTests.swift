@@ -26,7 +26,8 @@ import Testing
             #expect(decision.access == outcome)
             #expect(decision.stages.count == stages)
             // The first that denies is named, else the last that allows.
-            let order: [(String, Access?)] = direction == .inbound ? [("s", subnet), ("n", nic)] : [("n", nic), ("s", subnet)]
+            let order: [(String, Access?)] =
+                direction == .inbound ? [("s", subnet), ("n", nic)] : [("n", nic), ("s", subnet)]
             let present = order.filter { $0.1 != nil }
             #expect(decision.stages.map(\.rule.name) == present.map(\.0))
             #expect(decision.deciding?.rule.name == (present.first { $0.1 == .deny } ?? present.last)?.0)

@@ -32,7 +32,8 @@ import Testing
         #expect(prefixes.count == 76)
     }
 
-    @Test("168.63.129.16 is in all three computed tags", arguments: ["VirtualNetwork", "Internet", "AzureLoadBalancer"])
+    @Test(
+        "168.63.129.16 is in all three computed tags", arguments: ["VirtualNetwork", "Internet", "AzureLoadBalancer"])
     func platformAddress(tag: String) throws {
         var lab = Lab()
         lab.group("g", rule("hit", 100, .inbound, .deny, from: .tag(tag)), rule("miss", 200, .inbound, .deny))
@@ -85,7 +86,8 @@ import Testing
     static let leaving: [(String, String)] = [
         ("TCP 10.1.0.4 1 10.1.0.9 2", "AllowVnetOutBound"), ("TCP 10.1.0.4 1 203.0.113.9 2", "AllowInternetOutBound"),
         ("TCP 10.1.0.4 1 25.1.1.1 2", "DenyAllOutBound"), ("TCP 10.1.0.4 1 10.7.0.1 2", "DenyAllOutBound"),
-        ("TCP fd00:1::4 1 2001:db8::1 2", "AllowInternetOutBound"), ("TCP 10.1.0.4 1 168.63.129.16 80", "AllowVnetOutBound"),
+        ("TCP fd00:1::4 1 2001:db8::1 2", "AllowInternetOutBound"),
+        ("TCP 10.1.0.4 1 168.63.129.16 80", "AllowVnetOutBound"),
         ("TCP 10.1.0.4 1 169.254.169.254 80", "DenyAllOutBound"),
     ]
 

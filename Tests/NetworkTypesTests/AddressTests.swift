@@ -11,7 +11,8 @@ import Testing
     @Test(
         "refuses what is no IPv4 address",
         arguments: [
-            "", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.04", "+1.2.3.4", "1.-2.3.4", "1..3.4", "1.2.3.4 ",
+            "", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.04", "+1.2.3.4", "1.-2.3.4", "1..3.4",
+            "1.2.3.4 ",
             "0x1.2.3.4", "１.2.3.4", "1.2.3.4/8", "1.2.3.99999999999999999999",
         ])
     func notV4(text: String) { #expect(IPv4Address(text) == nil) }
@@ -19,8 +20,10 @@ import Testing
     /// RFC 5952, section 4, and its examples.
     static let six: [(String, String)] = [
         ("::", "::"), ("::1", "::1"), ("1::", "1::"), ("2001:DB8::1", "2001:db8::1"),
-        ("2001:0db8:0000:0000:0001:0000:0000:0001", "2001:db8::1:0:0:1"), ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
-        ("2001:0:0:1:0:0:0:1", "2001:0:0:1::1"), ("::ffff:192.0.2.1", "::ffff:c000:201"), ("fe80:0:0:0:0:0:0:1", "fe80::1"),
+        ("2001:0db8:0000:0000:0001:0000:0000:0001", "2001:db8::1:0:0:1"),
+        ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+        ("2001:0:0:1:0:0:0:1", "2001:0:0:1::1"), ("::ffff:192.0.2.1", "::ffff:c000:201"),
+        ("fe80:0:0:0:0:0:0:1", "fe80::1"),
         ("1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"), ("0:0:0:0:0:0:13.1.68.3", "::d01:4403"),
         ("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
     ]
@@ -36,7 +39,8 @@ import Testing
     @Test(
         "refuses what is no IPv6 address",
         arguments: [
-            "", ":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "g::", "fe80::1%eth0", "::+1", "::-1",
+            "", ":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "g::", "fe80::1%eth0", "::+1",
+            "::-1",
             "1.2.3.4::", "::1.2.3", "::1.2.3.256", "1:2:3:4:5:6:7:1.2.3.4", ":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:",
             "1:2:3:4:5:6:7:8::", "[::1]",
         ])
@@ -52,7 +56,8 @@ import Testing
     static let prefixes: [(String, String, hostBits: Bool)] = [
         ("10.0.0.0/8", "10.0.0.0/8", false), ("10.0.0.1/8", "10.0.0.0/8", true), ("10.0.0.1", "10.0.0.1/32", false),
         ("0.0.0.0/0", "0.0.0.0/0", false), ("1.2.3.4/0", "0.0.0.0/0", true), ("10.0.0.255/31", "10.0.0.254/31", true),
-        ("fd00::1/64", "fd00::/64", true), ("::/0", "::/0", false), ("::1", "::1/128", false), ("fd00::/7", "fc00::/7", true),
+        ("fd00::1/64", "fd00::/64", true), ("::/0", "::/0", false), ("::1", "::1/128", false),
+        ("fd00::/7", "fc00::/7", true),
     ]
 
     @Test("prefixes are canonical", arguments: prefixes)
@@ -72,7 +77,9 @@ import Testing
     @Test("holds its first and last address, and neither neighbour")
     func contains() throws {
         let prefix = try #require(IPPrefix("10.1.4.0/22"))
-        for (address, isIn) in [("10.1.3.255", false), ("10.1.4.0", true), ("10.1.7.255", true), ("10.1.8.0", false), ("::", false)] {
+        for (address, isIn) in [
+            ("10.1.3.255", false), ("10.1.4.0", true), ("10.1.7.255", true), ("10.1.8.0", false), ("::", false),
+        ] {
             #expect(prefix.contains(try #require(IPAddress(address))) == isIn, "\(address)")
         }
         let wide = try #require(IPPrefix("10.0.0.0/8"))
@@ -86,7 +93,8 @@ import Testing
     @Test(
         "refuses what is no MAC address",
         arguments: [
-            "", "00-0D-3A-8A-51", "00-0D:3A-8A-51-8E", "000D3A8A518", "000D3A8A518EE", "+00D3A8A518E", "00-0D-3A-8A-51-8G",
+            "", "00-0D-3A-8A-51", "00-0D:3A-8A-51-8E", "000D3A8A518", "000D3A8A518EE", "+00D3A8A518E",
+            "00-0D-3A-8A-51-8G",
             "0-00D-3A-8A-51-8E", "-----000D3A8A518E",
         ])
     func notMAC(text: String) { #expect(MACAddress(text) == nil, "\(text)") }

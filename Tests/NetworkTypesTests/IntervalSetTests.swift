@@ -15,7 +15,9 @@ import Testing
         }
     }
 
-    private static func members(_ set: IntervalSet<UInt8>) -> Set<UInt8> { Set((UInt8.min...UInt8.max).filter(set.contains)) }
+    private static func members(_ set: IntervalSet<UInt8>) -> Set<UInt8> {
+        Set((UInt8.min...UInt8.max).filter(set.contains))
+    }
 
     @Test("union, intersection, complement are those of sets", arguments: UInt64(0)..<256)
     func agreesWithSets(seed: UInt64) {
@@ -58,7 +60,9 @@ import Testing
         #expect(IntervalSet<UInt32>.all.prefixes.map(\.description) == ["0.0.0.0/0"])
         #expect(IntervalSet<UInt128>.all.prefixes.map(\.description) == ["::/0"])
         #expect(IntervalSet<UInt32>.all.complement.isEmpty)
-        #expect(AddressSet([IPPrefix("0.0.0.0/1"), IPPrefix("128.0.0.0/1"), IPPrefix("::/0")].compactMap(\.self)) == .all)
-        #expect(IntervalSet<UInt32>(CollectionOfOne(.max ... .max)).prefixes.map(\.description) == ["255.255.255.255/32"])
+        #expect(
+            AddressSet([IPPrefix("0.0.0.0/1"), IPPrefix("128.0.0.0/1"), IPPrefix("::/0")].compactMap(\.self)) == .all)
+        #expect(
+            IntervalSet<UInt32>(CollectionOfOne(.max ... .max)).prefixes.map(\.description) == ["255.255.255.255/32"])
     }
 }

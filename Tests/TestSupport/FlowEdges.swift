@@ -18,7 +18,10 @@ package struct FlowEdges: Sendable {
         var found: Set<IPAddress> = []
         for prefix in Set(prefixes) { Self.add(edgesOf: prefix, to: &found) }
         for interface in estate.networkInterfaces.values { found.formUnion(interface.addresses) }
-        found.formUnion(["25.0.0.1", "198.51.100.7", "168.63.129.16", "8.8.8.8", "2001:4860:4860::8888"].compactMap { IPAddress($0) })
+        found.formUnion(
+            ["25.0.0.1", "198.51.100.7", "168.63.129.16", "8.8.8.8", "2001:4860:4860::8888"].compactMap {
+                IPAddress($0)
+            })
         four = found.filter { $0.family == .ipv4 }.sorted()
         six = found.filter { $0.family == .ipv6 }.sorted()
 
@@ -63,7 +66,8 @@ package struct FlowEdges: Sendable {
         return FlowTuple(
             protocol: number, source: address(&random), destination: address(&random), sourcePort: port(&random),
             destinationPort: port(&random),
-            icmpType: number == .icmp || number == .icmpv6 ? types[Int.random(in: 0..<types.count, using: &random)] : nil)
+            icmpType: number == .icmp || number == .icmpv6
+                ? types[Int.random(in: 0..<types.count, using: &random)] : nil)
     }
 }
 

@@ -16,15 +16,16 @@ package struct Golden: Sendable {
     /// The first line in which `text` differs from the file, both as they stand; nil where they are equal.
     package func difference(from text: String) throws -> String? {
         if Self.isUpdating {
-            try run(["mkdir", "-p", path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")])
-            try run(["tee", path], input: text)
+            // Nothing comes back, so that no pipe can fill while the text is written.
+            try run(["sh", "-c", "mkdir -p \"$(dirname \"$0\")\" && cat > \"$0\"", path], input: text)
             return nil
         }
         let expected = try run(["cat", path])
         if expected == text { return nil }
         let old = expected.split(separator: "\n", omittingEmptySubsequences: false)
         let new = text.split(separator: "\n", omittingEmptySubsequences: false)
-        let line = zip(old, new).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(old.count, new.count)
+        let line =
+            zip(old, new).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(old.count, new.count)
         let at = { (lines: [Substring]) in line < lines.count ? String(lines[line]) : "(end)" }
         return "\(path):\(line + 1):\n- \(at(old))\n+ \(at(new))\nUPDATE_GOLDEN=1 rewrites it"
     }

@@ -62,7 +62,8 @@ private struct EstateMaker {
         let subnets = (0..<Int.random(in: 1...2, using: &random)).map { number in
             Subnet(
                 id: id.child("subnets", "s\(number)"),
-                prefixes: prefixes("10.\(index).\(number).0/24") + (isDual ? prefixes("fd00:\(index):0:\(number)::/64") : []),
+                prefixes: prefixes("10.\(index).\(number).0/24")
+                    + (isDual ? prefixes("fd00:\(index):0:\(number)::/64") : []),
                 networkSecurityGroup: chance(70) ? pick(groups) : nil)
         }
         networks.append(
@@ -97,7 +98,8 @@ private struct EstateMaker {
                 let group: ResourceID? = chance(20) ? subnet.networkSecurityGroup : chance(60) ? pick(groups) : nil
                 interfaces.append(
                     NetworkInterface(
-                        id: testID("networkInterfaces", "\(network.name)-\(number)-\(host)"), networkSecurityGroup: group,
+                        id: testID("networkInterfaces", "\(network.name)-\(number)-\(host)"),
+                        networkSecurityGroup: group,
                         ipConfigurations: configurations, enableIPForwarding: chance(15)))
             }
         }
@@ -106,7 +108,9 @@ private struct EstateMaker {
     private mutating func bindings() -> [Binding] {
         interfaces.enumerated().compactMap { index, interface in
             chance(80)
-                ? Binding(networkInterface: interface.id, device: "dev\(index)", attachment: chance(70) ? .guest : .host) : nil
+                ? Binding(
+                    networkInterface: interface.id, device: "dev\(index)", attachment: chance(70) ? .guest : .host)
+                : nil
         }
     }
 
@@ -117,10 +121,10 @@ private struct EstateMaker {
         let count = chance(15) ? Int.random(in: 20...60, using: &random) : Int.random(in: 0...12, using: &random)
         var rules: [SecurityRule] = []
         for direction in Direction.allCases {
-            var priorities = Array(100...4096)
-            for _ in 0..<count {
-                let priority = priorities.remove(at: Int.random(in: 0..<priorities.count, using: &random))
-                rules.append(rule(in: id, priority, direction))
+            var used: Set<Int> = []
+            while used.count < count {
+                let priority = Int.random(in: Priority.written, using: &random)
+                if used.insert(priority).inserted { rules.append(rule(in: id, priority, direction)) }
             }
         }
         return NetworkSecurityGroup(id: id, guid: UUID(named: id.description), securityRules: rules)
@@ -156,7 +160,8 @@ private struct EstateMaker {
             isIPv6
             ? ["::/0", "2000::/3", "fd00::/8", "fd00:0:0:0::/64", "fd00:0::4/128", "2001:db8:7::/48", "::1/128"]
             : [
-                "0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/32", "255.255.255.255/32", "10.0.0.0/8", "10.0.0.0/24",
+                "0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/32", "255.255.255.255/32", "10.0.0.0/8",
+                "10.0.0.0/24",
                 "10.0.1.0/24", "10.0.0.4/32", "10.0.0.5/32", "10.1.0.4/31", "10.2.0.0/15", "198.51.100.0/24",
                 "203.0.113.0/25", "203.0.113.128/25",
             ]

@@ -158,7 +158,8 @@ private struct IndexedSet: Sendable {
         for element in set.elements {
             switch element.key {
             case .device(let name): devices[name] = element
-            case .values(let range) where range.lowerBound == range.upperBound && !set.isInterval: values[range.lowerBound] = element
+            case .values(let range) where range.lowerBound == range.upperBound && !set.isInterval:
+                values[range.lowerBound] = element
             case .values(let range): ranges.append((range, element))
             }
         }

@@ -29,7 +29,9 @@ extension Ruleset {
             sets[set.name] = empty
         case .addElements(let elements, let set):
             try check(sets[set.name] != nil, "no such set")
-            for case let target? in elements.map({ $0.verdict?.target }) { try check(chains[target] != nil, "no chain \(target)") }
+            for case let target? in elements.map({ $0.verdict?.target }) {
+                try check(chains[target] != nil, "no chain \(target)")
+            }
             sets[set.name]?.elements += elements
         case .addRule(let rule, let name):
             try check(chains[name] != nil, "no such chain")

@@ -12,12 +12,15 @@ extension Estate {
         let tiers = [("web", "AsgWeb"), ("logic", "AsgLogic"), ("db", "AsgDb")]
         let asg = { (name: String) in testID("applicationSecurityGroups", name) }
         func rule(
-            _ name: String, _ priority: Int, _ proto: RuleProtocol, _ source: AddressScope, _ target: String, _ port: UInt16,
+            _ name: String, _ priority: Int, _ proto: RuleProtocol, _ source: AddressScope, _ target: String,
+            _ port: UInt16,
             _ access: Access
         ) -> SecurityRule {
             SecurityRule(
-                id: group.child("securityRules", name), name: name, protocol: proto, source: source, sourcePorts: [.any],
-                destination: .applicationSecurityGroups([asg(target)]), destinationPorts: [PortRange(port)], access: access,
+                id: group.child("securityRules", name), name: name, protocol: proto, source: source,
+                sourcePorts: [.any],
+                destination: .applicationSecurityGroups([asg(target)]), destinationPorts: [PortRange(port)],
+                access: access,
                 priority: Priority(priority), direction: .inbound)
         }
         let rules = [
