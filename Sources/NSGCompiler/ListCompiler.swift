@@ -2,7 +2,7 @@ import NSGModel
 import Nftables
 
 /// A policy list as a row of chains. A chain ends by going to the next one's trampoline, so that a changed rule is one new
-/// chain of a dozen rules and one swapped jump, whatever the length of the list (E3). Inside, `return` is Azure's Allow: it
+/// chain, a third or so of a long list, and one swapped jump (E3). Inside, `return` is Azure's Allow: it
 /// leads back to the interface's chain, which asks the next list; a Deny logs and drops.
 struct ListCompiler {
     let list: PolicyList
@@ -21,7 +21,8 @@ struct ListCompiler {
             let rules = block.flatMap { compile($0, into: &builder) }
             let content = builder.content(
                 "\(base)/\(first)", rules + (next.map { [Rule(.verdict(.goto($0)))] } ?? []))
-            next = builder.trampoline(index == 0 ? base : "\(base)/\(first)", to: content)
+            // "at.": a rule may be called as a use of the list is (`host`, `again`).
+            next = builder.trampoline(index == 0 ? base : "\(base)/at.\(first)", to: content)
         }
         return next ?? builder.trampoline(base, to: nil)
     }
@@ -45,14 +46,18 @@ struct ListCompiler {
             .compile(into: &builder)
     }
 
-    /// Cuts a list where a rule's name says so, so that a rule that comes or goes moves no cut but its own.
+    /// Cuts a list into at most four where a rule's name says so, so that a rule that comes or goes seldom moves a cut but
+    /// its own. More is not to be had: the kernel counts a `goto` towards the 16 levels it allows (`NFT_JUMP_STACK_SIZE`),
+    /// each cut costs two, and a list's own chain is the eighth where guests route.
     static func blocks(of rules: [ResolvedRule]) -> [ArraySlice<ResolvedRule>] {
-        guard rules.count > shortest * 3 else { return [rules[...]] }
+        guard rules.count > 12 else { return [rules[...]] }
+        // A quarter of the length, in steps of powers of two, so that cuts stay while a list grows.
+        let shortest = (1 << (Int.bitWidth - (rules.count - 1).leadingZeroBitCount)) / 4
         var blocks: [ArraySlice<ResolvedRule>] = []
         var start = 0
         for index in rules.indices.dropFirst() {
             let length = index - start
-            if length >= longest || (length >= shortest && isCut(rules[index].rule.name)) {
+            if length >= shortest * 2 || (length >= shortest && isCut(rules[index].rule.name)) {
                 blocks.append(rules[start..<index])
                 start = index
             }
@@ -60,10 +65,7 @@ struct ListCompiler {
         return blocks + [rules[start...]]
     }
 
-    private static let shortest = 4
-    private static let longest = 32
-
     private static func isCut(_ name: String) -> Bool {
-        ChainNames.digits(of: name.lowercased(), 1) == "0" || ChainNames.digits(of: name.lowercased(), 1) == "8"
+        ["0", "8"].contains(ChainNames.digits(of: name.lowercased(), 1))
     }
 }

@@ -12,10 +12,12 @@ struct RuleCompiler {
     let action: [Step]
 
     func compile(into builder: inout RulesetBuilder) -> [Rule] {
-        families.compactMap { family in
-            guard let transport = transportSteps(into: &builder) else { return nil }
+        families.flatMap { family -> [Rule] in
+            let transports = transports(into: &builder)
+            if transports.isEmpty { return [] }
+            let beginning = familySteps(family)
             let addresses = addressSteps(family, into: &builder)
-            return Rule(familySteps(family, addresses) + transport + addresses + action, comment: comment)
+            return transports.map { Rule(beginning + $0 + addresses + action, comment: comment) }
         }
     }
 
@@ -30,7 +32,7 @@ struct RuleCompiler {
         return (four ? [.ipv4] : []) + (six ? [.ipv6] : [])
     }
 
-    private func familySteps(_ family: IPFamily?, _ addresses: [Step]) -> [Step] {
+    private func familySteps(_ family: IPFamily?) -> [Step] {
         switch family {
         case nil: []
         case .ipv4: [.match(.family, .equals(2))]
@@ -40,19 +42,20 @@ struct RuleCompiler {
 
     // MARK: Protocol and ports
 
-    /// Nil where the rule matches nothing: ports under a protocol that has none (S1).
-    private func transportSteps(into builder: inout RulesetBuilder) -> [Step]? {
+    /// The ways in which a packet can match, no two of them at once; none where the rule matches nothing: ports under a
+    /// protocol that has none (S1).
+    private func transports(into builder: inout RulesetBuilder) -> [[Step]] {
         let anyPort = rule.sourcePorts.isAll && rule.destinationPorts.isAll
         switch rule.rule.protocol {
-        case .any where anyPort: return []
-        case .any: return [.lookup(.protocol, in: FixedNames.portProtocols)] + portSteps(into: &builder)
-        case .icmp: return icmpSteps()
+        case .any where anyPort: return [[]]
+        case .any: return [[.lookup(.protocol, in: FixedNames.portProtocols)] + portSteps(into: &builder)]
+        case .icmp: return icmpTransports
         case .esp, .ah:
-            guard anyPort else { return nil }
+            guard anyPort else { return [] }
         case .tcp, .udp: break
         }
         let number = rule.rule.protocol.number.map { UInt128($0.rawValue) } ?? 0
-        return [.match(.protocol, .equals(number))] + portSteps(into: &builder)
+        return [[.match(.protocol, .equals(number))] + portSteps(into: &builder)]
     }
 
     private func portSteps(into builder: inout RulesetBuilder) -> [Step] {
@@ -70,18 +73,14 @@ struct RuleCompiler {
         return steps
     }
 
-    /// Port numbers are compared with the ICMP type: of each side that is not "any", one range of types at a time.
-    private func icmpSteps() -> [Step]? {
-        var steps: [Step] = [.match(.protocol, .equals(UInt128(IPProtocol.icmp.rawValue)))]
+    /// Port numbers are compared with the ICMP type, those of both sides. One rule a range of types: the kernel takes 128
+    /// expressions a rule (`NFT_RULE_MAXEXPRS`), which a list of the types between two ranges can exceed.
+    private var icmpTransports: [[Step]] {
+        let icmp = Step.match(.protocol, .equals(UInt128(IPProtocol.icmp.rawValue)))
+        if rule.sourcePorts.isAll && rule.destinationPorts.isAll { return [[icmp]] }
         var types = IntervalSet<UInt16>(CollectionOfOne(0...255))
         for ports in [rule.sourcePorts, rule.destinationPorts] where !ports.isAll { types = types.intersection(ports) }
-        if rule.sourcePorts.isAll && rule.destinationPorts.isAll { return steps }
-        guard let first = types.ranges.first, let last = types.ranges.last else { return nil }
-        steps.append(.match(.icmpType, comparison(first.lowerBound...last.upperBound)))
-        for gap in types.complement.ranges where gap.lowerBound > first.upperBound && gap.upperBound < last.lowerBound {
-            for type in gap { steps.append(.match(.icmpType, .isNot(UInt128(type)))) }
-        }
-        return steps
+        return types.ranges.map { [icmp, .match(.icmpType, comparison($0))] }
     }
 
     // MARK: Addresses
@@ -128,7 +127,9 @@ struct RuleCompiler {
         return .range(wide)
     }
 
-    private func widened<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> ClosedRange<UInt128> {
+    private func widened<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> ClosedRange<
+        UInt128
+    > {
         UInt128(range.lowerBound)...UInt128(range.upperBound)
     }
 }

@@ -10,10 +10,14 @@ package struct MACAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `00-0D-3A-8A-51-8E`, `00:0d:3a:8a:51:8e` or `000D3A8A518E`.
     package init?(_ text: some StringProtocol) {
-        let separators = text.utf8.filter { $0 == 0x2d || $0 == 0x3a }
-        let digits = text.utf8.filter { $0 != 0x2d && $0 != 0x3a }
-        guard separators.isEmpty || (separators.count == 5 && Set(separators).count == 1), digits.count == 12,
-            let value = UInt64(String(decoding: digits, as: UTF8.self), radix: 16), digits.first != 0x2b
+        let text = Array(text.utf8)
+        let separator = text.count == 17 && (text[2] == 0x2d || text[2] == 0x3a) ? text[2] : nil
+        guard text.count == (separator == nil ? 12 : 17),
+            text.indices.allSatisfy({ separator == nil || $0 % 3 != 2 || text[$0] == separator })
+        else { return nil }
+        let digits = text.indices.filter { separator == nil || $0 % 3 != 2 }.map { text[$0] }
+        guard digits.allSatisfy({ $0 != 0x2b && $0 != 0x2d }),
+            let value = UInt64(String(decoding: digits, as: UTF8.self), radix: 16)
         else { return nil }
         bytes = Array(value.bigEndianBytes.dropFirst(2))
     }

@@ -66,7 +66,7 @@ package struct IPProtocol: RawRepresentable, Hashable, Sendable, CustomStringCon
 
     /// Reads a name, in any case, or a number 0...255.
     package init?(_ text: some StringProtocol) {
-        if let number = UInt8(text) {
+        if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt8(text) {
             rawValue = number
         } else if let named = Self.names.first(where: { $0.value.lowercased() == text.lowercased() }) {
             self = named.key

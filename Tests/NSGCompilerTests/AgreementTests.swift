@@ -1,0 +1,172 @@
+import NSGCompiler
+import NSGEvaluation
+import NSGModel
+import NetworkTypes
+import Nftables
+import TestSupport
+import Testing
+
+/// The compiled rules against the evaluator, on the edges of random policies.
+@Suite struct AgreementTests {
+    @Test("a first packet: verdict, label, log, counters (S1-S4, E4, KERNEL 13)", arguments: UInt64(0)..<256)
+    func firstPackets(seed: UInt64) {
+        let estate = Estate.random(seed: seed)
+        let policy = CompiledPolicy(estate)
+        var random = SplitMix64(seed: seed ^ 0xf1f1)
+        for flow in FlowTuple.nearEdges(of: estate, count: 64, using: &random) {
+            let way = policy.way(using: &random)
+            let packet = TestPacket(way.path, from: way.input, to: way.output, flow)
+            let outcome = policy.interpreter.outcome(of: packet)
+            let expected = policy.expected(for: packet)
+            guard outcome.effect == expected else {
+                Issue.record("seed \(seed): \(packet)\n is    \(outcome.effect)\n should \(expected)")
+                return
+            }
+            if outcome.verdict == .accept {
+                checkSecondPacket(of: packet, label: outcome.label, policy, "seed \(seed)")
+            }
+        }
+    }
+
+    /// S4: what is allowed is not judged, logged or numbered again; at a router it is (KERNEL 4).
+    private func checkSecondPacket(of first: TestPacket, label: UInt128?, _ policy: CompiledPolicy, _ note: String) {
+        var second = first
+        second.label = label
+        let outcome = policy.interpreter.outcome(of: second).effect
+        let isDecided = label.map(FlowLabel.isDecided) ?? false
+        let passesRouter =
+            (first.path != .output && policy.isRouter(first.inputDevice))
+            || (first.path == .forward && policy.isRouter(first.outputDevice))
+        var expected = PacketOutcome(label: label)
+        if isDecided, passesRouter { expected = policy.expected(for: second, isAgain: true) }
+        #expect(outcome == expected, "\(note): second packet of \(first)")
+    }
+
+    @Test("replies, related errors and what has no connection (S4, KERNEL 9)", arguments: UInt64(0)..<16)
+    func laterPackets(seed: UInt64) {
+        let estate = Estate.random(seed: seed)
+        let policy = CompiledPolicy(estate)
+        var random = SplitMix64(seed: seed ^ 0x1a7e)
+        for flow in FlowTuple.nearEdges(of: estate, count: 32, using: &random) {
+            let way = policy.way(using: &random)
+            var packet = TestPacket(way.path, from: way.input, to: way.output, flow, state: .established)
+            #expect(policy.interpreter.outcome(of: packet).effect == PacketOutcome(label: 0), "seed \(seed): \(packet)")
+
+            packet.state = .related
+            let related = policy.interpreter.outcome(of: packet)
+            if flow.protocol == .icmp || flow.protocol == .icmpv6 {
+                #expect(related.effect == PacketOutcome(label: 0), "seed \(seed): \(packet)")
+            } else {
+                #expect(related.effect == policy.expected(for: packet), "what a helper expects is judged: \(packet)")
+            }
+
+            packet.state = .untracked
+            packet.label = nil
+            #expect(
+                policy.interpreter.outcome(of: packet).verdict == policy.expected(for: packet).verdict,
+                "seed \(seed): without state, both ways: \(packet)")
+
+            packet.state = .invalid
+            checkInvalid(packet, policy)
+        }
+    }
+
+    /// Dropped and counted at the interface, with no record; only what keeps a link alive passes.
+    private func checkInvalid(_ packet: TestPacket, _ policy: CompiledPolicy) {
+        let outcome = policy.interpreter.outcome(of: packet)
+        let isBound = policy.expected(for: packet).effect != PacketOutcome(label: nil)
+        #expect(outcome.logs.isEmpty)
+        #expect(outcome.verdict == (isBound ? .drop : .accept), "\(packet)")
+        if isBound, !packet.flow.isMulticast || packet.path != .forward {
+            #expect(outcome.counters.keys.map(\.description).allSatisfy { $0.hasSuffix("/invalid") }, "\(packet)")
+        }
+    }
+
+    @Test("what keeps a link alive passes unlogged on the link, both ways (S12)")
+    func exemptions() throws {
+        let policy = CompiledPolicy(Estate.denyingEverything)
+        let four = (try #require(IPAddress("10.0.0.4")), try #require(IPAddress("10.0.0.1")))
+        let six = (try #require(IPAddress("fe80::4")), try #require(IPAddress("ff02::1")))
+        var flows = [FlowTuple(protocol: .igmp, source: four.0, destination: four.1)]
+        for type in UInt8.min...UInt8.max {
+            flows.append(FlowTuple(protocol: .icmpv6, source: six.0, destination: six.1, icmpType: type))
+        }
+        for source in UInt16(66)...69 {
+            for destination in UInt16(66)...69 {
+                flows.append(.udp(four, source, destination))
+                flows.append(.udp(six, source + 479, destination + 479))
+            }
+        }
+        for flow in flows {
+            for device in ["guest0", "host0"] {
+                for packet in [TestPacket(.input, from: device, flow), TestPacket(.output, to: device, flow)] {
+                    let outcome = policy.interpreter.outcome(of: packet)
+                    #expect(outcome.effect == policy.expected(for: packet), "\(packet)")
+                    let direction: Direction = (packet.path == .input) == (device == "host0") ? .inbound : .outbound
+                    #expect((outcome.verdict == .accept) == Exemption.covers(flow, direction), "\(packet)")
+                    #expect(outcome.logs.isEmpty == (outcome.verdict == .accept))
+                }
+            }
+            let forwarded = policy.interpreter.outcome(of: TestPacket(.forward, from: "guest0", to: "other0", flow))
+            #expect(forwarded.verdict == .drop, "no link reaches past a router: \(flow)")
+        }
+    }
+
+    @Test("a router's second pass is judged by its own rules, and leaves the label alone (KERNEL 4)")
+    func routers() throws {
+        var estate = Estate.denyingEverything
+        for id in estate.networkInterfaces.keys { estate.networkInterfaces[id]?.enableIPForwarding = true }
+        let policy = CompiledPolicy(estate)
+        let addresses = (try #require(IPAddress("10.0.0.4")), try #require(IPAddress("10.0.0.5")))
+        let label = FlowLabel.decided | FlowLabel.bits(RuleNumber(77), in: LabelSlot(side: .entry, level: .nic))
+        let packet = TestPacket(.forward, from: "guest0", to: "other0", .udp(addresses, 5000, 53), label: label)
+        let outcome = policy.interpreter.outcome(of: packet)
+        #expect(outcome.verdict == .drop)
+        #expect(outcome.label == label)
+        #expect(outcome.effect == policy.expected(for: packet, isAgain: true))
+    }
+}
+
+extension FlowTuple {
+    static func udp(_ ends: (IPAddress, IPAddress), _ source: UInt16, _ destination: UInt16) -> FlowTuple {
+        FlowTuple(
+            protocol: .udp, source: ends.0, destination: ends.1, sourcePort: source, destinationPort: destination)
+    }
+}
+
+extension Estate {
+    /// A guest and a host interface under one group that denies all both ways.
+    static var denyingEverything: Estate {
+        let group = testID("networkSecurityGroups", "closed")
+        let network = testID("virtualNetworks", "lab")
+        let subnet = Subnet(id: network.child("subnets", "s"), prefixes: [IPPrefix("10.0.0.0/24")].compactMap(\.self))
+        let rules = Direction.allCases.map { direction in
+            SecurityRule(
+                id: group.child("securityRules", "none\(direction)"), name: "none\(direction)", protocol: .any,
+                source: .any,
+                sourcePorts: [.any], destination: .any, destinationPorts: [.any], access: .deny,
+                priority: Priority(100),
+                direction: direction)
+        }
+        let devices: [(String, NSGModel.Attachment)] = [("guest0", .guest), ("host0", .host)]
+        let interfaces = devices.enumerated().map { index, device in
+            NetworkInterface(
+                id: testID("networkInterfaces", device.0), networkSecurityGroup: group,
+                ipConfigurations: [
+                    IPConfiguration(name: "ip", address: IPAddress("10.0.0.\(index + 4)"), subnet: subnet.id)
+                ])
+        }
+        return Estate(
+            networkSecurityGroups: [
+                group: NetworkSecurityGroup(id: group, guid: UUID(named: "closed"), securityRules: rules)
+            ],
+            virtualNetworks: [
+                network: VirtualNetwork(
+                    id: network, guid: UUID(named: "lab"), addressSpace: subnet.prefixes, subnets: [subnet])
+            ],
+            networkInterfaces: Dictionary(uniqueKeysWithValues: interfaces.map { ($0.id, $0) }),
+            bindings: devices.map {
+                Binding(networkInterface: testID("networkInterfaces", $0.0), device: $0.0, attachment: $0.1)
+            })
+    }
+}

@@ -1,0 +1,115 @@
+import NSGCompiler
+import NSGModel
+import NetworkTypes
+import Nftables
+import TestSupport
+import Testing
+
+/// The way from one policy to the next (E1, E3).
+@Suite struct ChangeTests {
+    @Test("old until the swap, new after it, at every step", arguments: UInt64(0)..<24)
+    func isNeverHalf(seed: UInt64) throws {
+        let estate = Estate.random(seed: seed)
+        // Another seed is another policy on the same devices' names; odd seeds change one rule.
+        let next =
+            seed % 2 == 0
+            ? Estate.random(seed: seed + 1000)
+            : estate.changingRules { rules in
+                if !rules.isEmpty { rules[0].access = rules[0].access == .allow ? .deny : .allow }
+            }
+        let old = CompiledPolicy(estate)
+        let new = CompiledPolicy(next, numbering: old.numbering)
+        let change = Change(from: old.ruleset, to: new.ruleset)
+        #expect(change.skeleton.isEmpty)
+        #expect(change.swap.allSatisfy { if case .replaceRule = $0 { true } else { false } })
+
+        var random = SplitMix64(seed: seed ^ 0xc4a7)
+        var packets: [TestPacket] = []
+        for flow in FlowTuple.nearEdges(of: estate, count: 6, using: &random)
+            + FlowTuple.nearEdges(of: next, count: 6, using: &random)
+        {
+            let way = seed % 4 < 2 ? old.way(using: &random) : new.way(using: &random)
+            packets.append(TestPacket(way.path, from: way.input, to: way.output, flow))
+        }
+        let before = packets.map { old.interpreter.outcome(of: $0).effect }
+        let after = packets.map { new.interpreter.outcome(of: $0).effect }
+
+        var ruleset = old.ruleset
+        let stride = max(1, change.build.count / 8)
+        for (index, operation) in change.build.enumerated() {
+            try ruleset.apply(operation)
+            guard index % stride == 0 || index == change.build.count - 1 else { continue }
+            let interpreter = RulesetInterpreter(ruleset)
+            #expect(packets.map { interpreter.outcome(of: $0).effect } == before, "build \(index): \(operation)")
+        }
+        try ruleset.apply(change.swap)
+        let swapped = RulesetInterpreter(ruleset)
+        #expect(packets.map { swapped.outcome(of: $0).effect } == after)
+        for operation in change.sweep { try ruleset.apply(operation) }
+        let swept = RulesetInterpreter(ruleset)
+        #expect(packets.map { swept.outcome(of: $0).effect } == after)
+        #expect(ruleset == new.ruleset)
+        #expect(Change(from: ruleset, to: new.ruleset).isEmpty)
+    }
+
+    @Test("the first load: everything passes until the swap (KERNEL 3)", arguments: UInt64(0)..<8)
+    func firstLoad(seed: UInt64) throws {
+        let estate = Estate.random(seed: seed)
+        let policy = CompiledPolicy(estate)
+        let change = Change(from: nil, to: policy.ruleset)
+        var random = SplitMix64(seed: seed)
+        let packets = FlowTuple.nearEdges(of: estate, count: 8, using: &random).map { flow in
+            let way = policy.way(using: &random)
+            return TestPacket(way.path, from: way.input, to: way.output, flow)
+        }
+        var ruleset = Ruleset(table: policy.ruleset.table)
+        let load = change.skeleton + change.build
+        for (index, operation) in load.enumerated() {
+            try ruleset.apply(operation)
+            guard index < change.skeleton.count || index % 32 == 0 || index == load.count - 1 else { continue }
+            let interpreter = RulesetInterpreter(ruleset)
+            #expect(packets.allSatisfy { interpreter.outcome(of: $0).effect == PacketOutcome(label: 0) })
+        }
+        #expect(change.swap.count == (estate.bindings.isEmpty ? 0 : 3))
+        try ruleset.apply(change.swap)
+        let interpreter = RulesetInterpreter(ruleset)
+        for packet in packets {
+            #expect(interpreter.outcome(of: packet).effect == policy.expected(for: packet))
+        }
+    }
+
+    struct Edit: CustomTestStringConvertible, Sendable {
+        var name: String
+        var change: @Sendable (inout [SecurityRule]) -> Void
+        var testDescription: String { name }
+    }
+
+    static let edits = [
+        Edit(name: "access of the first") { $0[0].access = $0[0].access == .allow ? .deny : .allow },
+        Edit(name: "port of the middle") { $0[500].destinationPorts = [PortRange(60000)] },
+        Edit(name: "the last goes") { $0.removeLast() },
+        Edit(name: "one in the middle goes") { $0.remove(at: 300) },
+        Edit(name: "one comes") { rules in
+            var rule = rules[700]
+            rule.name = "new"
+            rule.priority = Priority(2000)
+            rules.append(rule)
+        },
+    ]
+
+    /// What is sent is the one chain that holds the rule, of at most four (and the same again for what was there).
+    @Test("one rule of 1,000 changed sends a part of them", arguments: edits)
+    func oneRule(edit: Edit) {
+        let estate = Estate.large(rules: 1000, isRouter: false)
+        let old = CompiledPolicy(estate)
+        let new = CompiledPolicy(estate.changingRules(edit.change), numbering: old.numbering)
+        let change = Change(from: old.ruleset, to: new.ruleset)
+        let messages = change.build.count + change.swap.count + change.sweep.count
+        #expect(messages <= 330)
+        #expect(change.swap.count <= 2)
+        #expect(change.swap.allSatisfy { if case .replaceRule = $0 { true } else { false } })
+        #expect(change.skeleton.isEmpty)
+        // Counters of what did not change go on (E3).
+        #expect(change.sweep.filter { if case .deleteCounter = $0 { true } else { false } }.count <= 1)
+    }
+}

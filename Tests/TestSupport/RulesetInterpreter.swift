@@ -1,0 +1,181 @@
+package import Nftables
+
+/// Runs packets through a ruleset as the kernel's `nft_do_chain` does: base chains in the order of hooks and priorities, a
+/// `jump` with a frame, a `goto` without, `accept` for one base chain, `drop` for good. It traps on nothing.
+package struct RulesetInterpreter: Sendable {
+    package let ruleset: Ruleset
+    private let sets: [SetName: IndexedSet]
+    private let baseChains: [Hook: [Chain]]
+
+    package init(_ ruleset: Ruleset) {
+        self.ruleset = ruleset
+        sets = ruleset.sets.mapValues { IndexedSet($0) }
+        baseChains = Dictionary(grouping: ruleset.chains.values.filter { $0.attachpoint != nil }) {
+            $0.attachpoint?.hook ?? .prerouting
+        }
+        .mapValues { $0.sorted { ($0.attachpoint?.priority ?? 0, $0.name) < ($1.attachpoint?.priority ?? 0, $1.name) } }
+    }
+
+    package func outcome(of packet: TestPacket) -> PacketOutcome {
+        var walk = Walk(packet: packet, outcome: PacketOutcome(label: packet.label))
+        for hook in packet.path.hooks {
+            for chain in baseChains[hook] ?? [] {
+                walk.hook = hook
+                pass(chain, &walk)
+                if walk.outcome.verdict == .drop { return walk.outcome }
+            }
+        }
+        return walk.outcome
+    }
+
+    // MARK: Walking
+
+    private struct Walk {
+        var packet: TestPacket
+        var hook = Hook.prerouting
+        var outcome: PacketOutcome
+    }
+
+    private struct Frame {
+        var chain: Chain
+        var next = 0
+    }
+
+    /// `NFT_JUMP_STACK_SIZE`.
+    private static let deepest = 16
+    /// No ruleset without a loop comes near.
+    private static let longestWalk = 1_000_000
+
+    /// One base chain; its policy is accept.
+    private func pass(_ base: Chain, _ walk: inout Walk) {
+        var stack: [Frame] = []
+        var current = Frame(chain: base)
+        while true {
+            guard current.next < current.chain.rules.count else {
+                guard let caller = stack.popLast() else { return }
+                current = caller
+                continue
+            }
+            let rule = current.chain.rules[current.next]
+            current.next += 1
+            walk.outcome.rules += 1
+            guard walk.outcome.rules < Self.longestWalk else {
+                return walk.outcome.faults.append("a walk without end, at \(current.chain.name)")
+            }
+            guard let verdict = evaluate(rule, &walk) else { continue }
+            switch verdict {
+            case .accept: return
+            case .drop:
+                walk.outcome.verdict = .drop
+                return
+            case .return:
+                guard let caller = stack.popLast() else { return }
+                current = caller
+            case .jump(let target), .goto(let target):
+                guard let chain = ruleset.chains[target] else {
+                    return walk.outcome.faults.append("\(current.chain.name): no chain \(target)")
+                }
+                if case .jump = verdict { stack.append(current) }
+                guard stack.count < Self.deepest else {
+                    return walk.outcome.faults.append("more than \(Self.deepest) frames at \(target)")
+                }
+                current = Frame(chain: chain)
+            }
+        }
+    }
+
+    /// The verdict of a rule, nil where it does not match or has none.
+    private func evaluate(_ rule: Rule, _ walk: inout Walk) -> Verdict? {
+        for step in rule.steps {
+            switch step {
+            case .match(let field, let comparison):
+                guard let value = load(field, rule, &walk), comparison.holds(for: value, of: field) else { return nil }
+            case .lookup(let field, let name):
+                guard find(field, in: name, rule, &walk) != nil else { return nil }
+            case .dispatch(let field, let name):
+                guard let element = find(field, in: name, rule, &walk) else { return nil }
+                guard let verdict = element.verdict else {
+                    walk.outcome.faults.append("\(name): a map element without a verdict")
+                    return nil
+                }
+                return verdict
+            case .counter(let name):
+                if !ruleset.counters.contains(name) { walk.outcome.faults.append("no counter \(name)") }
+                walk.outcome.counters[name, default: 0] += 1
+            case .setLabel(let bits):
+                if let label = walk.packet.label { walk.packet.label = label | bits }
+                walk.outcome.label = walk.packet.label
+            case .log(let copy):
+                walk.outcome.logs.append(copy.prefix)
+            case .verdict(let verdict):
+                return verdict
+            }
+        }
+        return nil
+    }
+
+    private func load(_ field: Field, _ rule: Rule, _ walk: inout Walk) -> UInt128? {
+        let value = walk.packet.number(of: field, at: walk.hook)
+        if value == nil, !TestPacket.mayBeAbsent(field) {
+            walk.outcome.faults.append("`\(rule)` loads \(field) of \(walk.packet.flow)")
+        }
+        return value
+    }
+
+    private func find(_ field: Field, in name: SetName, _ rule: Rule, _ walk: inout Walk) -> SetElement? {
+        guard let set = sets[name] else {
+            walk.outcome.faults.append("`\(rule)`: no set \(name)")
+            return nil
+        }
+        walk.outcome.lookups += 1
+        if field.isDevice { return set.element(device: walk.packet.device(field, at: walk.hook)) }
+        return load(field, rule, &walk).flatMap { set.element(holding: $0) }
+    }
+}
+
+extension Comparison {
+    fileprivate func holds(for value: UInt128, of field: Field) -> Bool {
+        switch self {
+        case .equals(let expected): value == expected
+        case .isNot(let other): value != other
+        case .prefix(let prefix, let length):
+            (1...field.width * 8).contains(length)
+                ? (value ^ prefix) >> UInt128(field.width * 8 - length) == 0 : length == 0
+        case .range(let range): range.contains(value)
+        case .hasAny(let bits): value & bits != 0
+        case .isGreater(let bound): value > bound
+        }
+    }
+}
+
+/// A set made ready for look-ups: by hash where the keys are single values, else by the beginnings of its ranges.
+private struct IndexedSet: Sendable {
+    private var devices: [String: SetElement] = [:]
+    private var values: [UInt128: SetElement] = [:]
+    private var ranges: [(range: ClosedRange<UInt128>, element: SetElement)] = []
+
+    init(_ set: NamedSet) {
+        for element in set.elements {
+            switch element.key {
+            case .device(let name): devices[name] = element
+            case .values(let range) where range.lowerBound == range.upperBound && !set.isInterval:
+                values[range.lowerBound] = element
+            case .values(let range): ranges.append((range, element))
+            }
+        }
+        ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
+    }
+
+    func element(device: String) -> SetElement? { devices[device] }
+
+    func element(holding value: UInt128) -> SetElement? {
+        if let element = values[value] { return element }
+        var low = 0
+        var high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].range.upperBound < value { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].range.contains(value) ? ranges[low].element : nil
+    }
+}

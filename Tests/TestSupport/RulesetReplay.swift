@@ -1,0 +1,132 @@
+package import Nftables
+
+/// Why the kernel would refuse an operation.
+package struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
+    package var operation: String
+    package var reason: String
+    package var description: String { "\(operation): \(reason)" }
+}
+
+extension Ruleset {
+    /// Does one operation as the kernel does, and refuses what it refuses: what is there twice, what is not there, what is
+    /// still in use.
+    package mutating func apply(_ operation: Operation) throws(Refusal) {
+        func check(_ holds: Bool, _ reason: String) throws(Refusal) {
+            if !holds { throw Refusal(operation: "\(operation)", reason: reason) }
+        }
+        switch operation {
+        case .addTable: break
+        case .addChain(let name, let point):
+            try check(chains[name] == nil, "exists")
+            chains[name] = Chain(name, at: point, rules: [])
+        case .addCounter(let name):
+            try check(!counters.contains(name), "exists")
+            counters.insert(name)
+        case .addSet(let set):
+            try check(sets[set.name] == nil, "exists")
+            var empty = set
+            empty.elements = []
+            sets[set.name] = empty
+        case .addElements(let elements, let set):
+            try check(sets[set.name] != nil, "no such set")
+            for case let target? in elements.map({ $0.verdict?.target }) {
+                try check(chains[target] != nil, "no chain \(target)")
+            }
+            sets[set.name]?.elements += elements
+        case .addRule(let rule, let name):
+            try check(chains[name] != nil, "no such chain")
+            try checkReferences(of: rule, operation)
+            chains[name]?.rules.append(rule)
+        case .replaceRule(let name, let rule):
+            try check(chains[name]?.rules.count == 1, "not a chain of one rule")
+            try checkReferences(of: rule, operation)
+            chains[name]?.rules = [rule]
+        case .flushChain(let name):
+            try check(chains[name] != nil, "no such chain")
+            chains[name]?.rules = []
+        case .deleteChain(let name):
+            try check(chains[name]?.rules.isEmpty == true, "not there, or not empty")
+            try check(!verdicts.contains { $0.target == name }, "in use")
+            chains[name] = nil
+        case .deleteSet(let name):
+            try check(sets[name] != nil, "no such set")
+            try check(!steps.contains { $0.set == name }, "in use")
+            sets[name] = nil
+        case .deleteCounter(let name):
+            try check(counters.contains(name), "no such counter")
+            try check(!steps.contains(.counter(name)), "in use")
+            counters.remove(name)
+        case .deleteTable:
+            chains = [:]
+            sets = [:]
+            counters = []
+        }
+    }
+
+    package mutating func apply(_ operations: [Operation]) throws(Refusal) {
+        for operation in operations { try apply(operation) }
+    }
+
+    private func checkReferences(of rule: Rule, _ operation: Operation) throws(Refusal) {
+        for step in rule.steps {
+            let isThere =
+                switch step {
+                case .verdict(let verdict): verdict.target.map { chains[$0] != nil } ?? true
+                case .counter(let name): counters.contains(name)
+                default: step.set.map { sets[$0] != nil } ?? true
+                }
+            if !isThere { throw Refusal(operation: "\(operation)", reason: "\(step) names what is not there") }
+        }
+    }
+
+    private var steps: [Step] { chains.values.flatMap(\.rules).flatMap(\.steps) }
+
+    /// Every verdict of rules and maps.
+    private var verdicts: [Verdict] {
+        steps.compactMap { if case .verdict(let verdict) = $0 { verdict } else { nil } }
+            + sets.values.flatMap(\.elements).compactMap(\.verdict)
+    }
+
+    /// How deep chains nest below the base chains as the kernel counts when it validates a table: jumps and gotos alike, in
+    /// rules and in maps. `NFT_JUMP_STACK_SIZE`, 16, is refused (`EMLINK`). Nil for a loop.
+    package var depth: Int? {
+        var known: [ChainName: Int] = [:]
+        var open: Set<ChainName> = []
+        func depth(of name: ChainName) -> Int? {
+            if let depth = known[name] { return depth }
+            guard open.insert(name).inserted else { return nil }
+            var deepest = 0
+            for step in chains[name]?.rules.flatMap(\.steps) ?? [] {
+                let targets: [ChainName]
+                switch step {
+                case .verdict(let verdict): targets = [verdict.target].compactMap(\.self)
+                case .dispatch(_, let map): targets = sets[map]?.elements.compactMap { $0.verdict?.target } ?? []
+                default: continue
+                }
+                for target in Set(targets) {
+                    guard let below = depth(of: target) else { return nil }
+                    deepest = max(deepest, below + 1)
+                }
+            }
+            open.remove(name)
+            known[name] = deepest
+            return deepest
+        }
+        var deepest = 0
+        for chain in chains.values where chain.attachpoint != nil {
+            guard let below = depth(of: chain.name) else { return nil }
+            deepest = max(deepest, below)
+        }
+        return deepest
+    }
+}
+
+extension Step {
+    /// The set or map the step looks into.
+    fileprivate var set: SetName? {
+        switch self {
+        case .lookup(_, let name), .dispatch(_, let name): name
+        default: nil
+        }
+    }
+}
