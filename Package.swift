@@ -11,8 +11,8 @@ func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func rim(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func rim(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -82,9 +82,9 @@ let package = Package(
         rim("NftablesKernel", ["CMnl", "CNftnl", "CShims", "Netlink", "Nftables", "NetworkTypes"]),
         rim("ConntrackKernel", ["CMnl", "CConntrack", "CShims", "Netlink", "NetworkTypes"]),
         rim("PacketLog", ["CPcap", "CMnl", "CShims", "Netlink", "NetworkTypes"]),
-        rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NetworkTypes", "JSONText"]),
+        rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NSGConfig", "NetworkTypes"]),
 
-        rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"]),
+        rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"], exclude: ["io.nsgd.Control.varlink"]),
         tests("ControlProtocolTests", ["ControlProtocol", "JSONText", "NetworkTypes"]),
 
         rim(
@@ -99,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "nsgctl",
             dependencies: [
-                "ControlProtocol", "NSGConfig", "NSGEvaluation", "NSGCompiler", "NSGModel", "Nftables", "NetworkTypes",
+                "ControlProtocol", "NSGEngine", "NSGConfig", "NSGCompiler", "NSGModel", "Nftables", "NetworkTypes",
                 "JSONText", "SystemServices",
             ],
             swiftSettings: settings

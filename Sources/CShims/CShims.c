@@ -36,3 +36,5 @@ int nsgd_peer_credentials(int descriptor, int *process, uint32_t *user, uint32_t
     *group = credentials.gid;
     return 0;
 }
+
+int nsgd_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }

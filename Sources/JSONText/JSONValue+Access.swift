@@ -106,3 +106,11 @@ extension JSONValue: ExpressibleByDictionaryLiteral {
     /// Members stay in the order written.
     package init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(object: elements) }
 }
+
+extension JSONValue {
+    /// An object with one member more, behind the others; anything else unchanged.
+    package func adding(_ key: String, _ value: JSONValue) -> JSONValue {
+        guard case .object(let members) = kind else { return self }
+        return JSONValue(.object(members + [Member(key: key, value: value)]), position: position)
+    }
+}

@@ -17,6 +17,11 @@ extension JSONValue {
     }
 }
 
+extension JSONValue: CustomStringConvertible {
+    /// The compact style.
+    package var description: String { text() }
+}
+
 /// The text in quotation marks, escaped as JSON needs it.
 package func jsonString(_ text: String) -> String {
     var writer = JSONWriter(style: .compact)

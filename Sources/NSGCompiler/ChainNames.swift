@@ -52,16 +52,10 @@ package struct ChainNames: Sendable {
         return Self.bounded(parts.joined(separator: "/"))
     }
 
-    func counter(_ rule: SecurityRule, of group: ResourceID) -> CounterName {
-        Self.counter(rule.name, rule.direction, group: self.group(group))
+    /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the group.
+    package func counterName(of rule: NumberedRule) -> CounterName {
+        CounterName("nsg/\(group(rule.group))/\(word(rule.direction))/\(rule.name)")
     }
-
-    /// The counter of a rule: `nsg/web/inbound/AllowHttp`.
-    private static func counter(_ rule: String, _ direction: Direction, group: String) -> CounterName {
-        CounterName("nsg/\(group)/\(direction.rawValue.lowercased())/\(rule)")
-    }
-
-    package func counterName(of rule: SecurityRule, in group: ResourceID) -> CounterName { counter(rule, of: group) }
 
     // MARK: Interfaces
 

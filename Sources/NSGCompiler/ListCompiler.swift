@@ -28,7 +28,7 @@ struct ListCompiler {
 
     private func compile(_ resolved: ResolvedRule, into builder: inout RulesetBuilder) -> [Rule] {
         let rule = resolved.rule
-        let counter = names.counter(rule, of: list.key.group)
+        let counter = names.counterName(of: NumberedRule(rule, of: list.key.group))
         builder.add(counter)
         guard let number = numbering.number(of: rule, in: list.key.group) else {
             preconditionFailure("\(rule.name): numbers are assigned before a policy is compiled")

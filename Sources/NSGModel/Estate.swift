@@ -11,12 +11,14 @@ package struct Estate: Hashable, Sendable {
     package var platform: PlatformAddresses
     /// In the order of the document.
     package var bindings: [Binding]
+    package var flowLogs: [ResourceID: FlowLogResource]
 
     package init(
         networkSecurityGroups: [ResourceID: NetworkSecurityGroup] = [:],
         virtualNetworks: [ResourceID: VirtualNetwork] = [:], networkInterfaces: [ResourceID: NetworkInterface] = [:],
         applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup] = [:], serviceTags: [String: [IPPrefix]] = [:],
-        platform: PlatformAddresses = .azure, bindings: [Binding] = []
+        platform: PlatformAddresses = .azure, bindings: [Binding] = [],
+        flowLogs: [ResourceID: FlowLogResource] = [:]
     ) {
         self.networkSecurityGroups = networkSecurityGroups
         self.virtualNetworks = virtualNetworks
@@ -25,6 +27,7 @@ package struct Estate: Hashable, Sendable {
         self.serviceTags = serviceTags
         self.platform = platform
         self.bindings = bindings
+        self.flowLogs = flowLogs
     }
 
     package func subnet(_ id: ResourceID) -> Subnet? {

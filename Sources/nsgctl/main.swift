@@ -1,1 +1,3 @@
-print("not yet")
+import Glibc
+
+exit(runCommandLine(Array(CommandLine.arguments.dropFirst())).rawValue)

@@ -1,1 +1,4 @@
-print("not yet")
+import Glibc
+import NSGDaemon
+
+exit(Daemon.run(Array(CommandLine.arguments.dropFirst())))

@@ -22,6 +22,10 @@ package func run(_ arguments: [String], input: String? = nil) throws -> String {
 /// A program running beside the test. `stop` it, or let it `finish`.
 package final class Subprocess {
     private let process: pid_t
+
+    /// Its process id.
+    package var identifier: Int32 { process }
+
     private let output: Int32
     private var input: Int32 = -1
     private var hasEnded = false

@@ -19,3 +19,6 @@ int nsgd_socket_receive_buffer(int descriptor, int bytes);
 
 /// SO_PEERCRED. 0, or -1 with errno.
 int nsgd_peer_credentials(int descriptor, int *process, uint32_t *user, uint32_t *group);
+
+/// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC, without the address. A descriptor, or -1 with errno.
+int nsgd_accept(int descriptor);

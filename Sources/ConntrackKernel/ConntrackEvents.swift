@@ -1,0 +1,61 @@
+internal import Netlink
+package import NetworkTypes
+
+/// What happened to a connection. Entries of events are partial: see the properties of `ConntrackEntry`.
+package enum ConntrackEvent: Hashable, Sendable {
+    /// Its first packet has passed all chains.
+    case new(ConntrackEntry)
+    /// Its status, TCP state, mark or label has changed.
+    case update(ConntrackEntry)
+    /// It is gone from the table.
+    case destroy(ConntrackEntry)
+
+    package var entry: ConntrackEntry {
+        switch self {
+        case .new(let entry), .update(let entry), .destroy(let entry): entry
+        }
+    }
+
+    /// Nil where the message is no event of a connection.
+    init?(_ message: NetlinkMessage) {
+        guard message.type == MessageType.new || message.type == MessageType.delete,
+            let entry = ConntrackEntry(message)
+        else { return nil }
+        // NLM_F_EXCL | NLM_F_CREATE
+        let isNew = message.flags & 0x600 != 0
+        self = message.type == MessageType.delete ? .destroy(entry) : isNew ? .new(entry) : .update(entry)
+    }
+}
+
+/// Follows the kernel's connections from `start` until the value dies. Reads and decodes on a queue of its own and hands over
+/// batches there; whoever takes them must be quick, or pass them on.
+package final class ConntrackEvents: Sendable {
+    private let listener: NetlinkListener<[ConntrackEvent]>
+    /// Bytes of the receive buffer in force, as `SO_RCVBUF` gives them.
+    package let receiveBuffer: Int
+
+    /// - Parameter receiveBuffer: bytes asked for; what is granted may be less (`net.core.rmem_max`).
+    /// - Parameter handler: `lost`: events were dropped before or amid this batch, so compare with a dump.
+    package init(
+        receiveBuffer: Int = 8 << 20,
+        handler: @escaping @Sendable (_ events: [ConntrackEvent], _ lost: Bool) -> Void
+    ) throws(KernelError) {
+        // NFNLGRP_CONNTRACK_NEW, _UPDATE, _DESTROY
+        var socket = try NetlinkSocket(.netfilter, groups: [.group(1), .group(2), .group(3)])
+        self.receiveBuffer = socket.enlargeBuffers(receive: receiveBuffer).receive
+        listener = NetlinkListener(
+            "conntrack events", socket: socket, state: [],
+            message: { events, message in
+                if let event = ConntrackEvent(message) { events.append(event) }
+            },
+            drained: { events, lost in
+                guard lost || !events.isEmpty else { return }
+                handler(events, lost)
+                events.removeAll(keepingCapacity: true)
+            }
+        )
+    }
+
+    /// Events from the moment of `init` on are delivered, up to what the buffer holds: dump between `init` and `start`.
+    package func start() { listener.start() }
+}

@@ -1,0 +1,168 @@
+/// The interface `io.nsgd.Control`: its text, and what each method may do.
+package enum ControlInterface {
+    package static let name = "io.nsgd.Control"
+
+    /// What a method may do to the host.
+    package enum Access: Hashable, Sendable {
+        case read
+        case change
+    }
+
+    package enum Method: String, Hashable, Sendable, CaseIterable {
+        case status = "Status"
+        case check = "Check"
+        case compile = "Compile"
+        case verify = "Verify"
+        case verifyBatch = "VerifyBatch"
+        case reload = "Reload"
+        case log = "Log"
+        case flush = "Flush"
+        case ping = "Ping"
+
+        /// With the interface.
+        package var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
+
+        package var access: Access {
+            switch self {
+            case .status, .check, .compile, .verify, .verifyBatch, .log, .ping: .read
+            case .reload, .flush: .change
+            }
+        }
+    }
+
+    package enum Failure: String, Hashable, Sendable, CaseIterable {
+        case configurationFaulty = "ConfigurationFaulty"
+        case kernelRefused = "KernelRefused"
+        case busy = "Busy"
+        case notFound = "NotFound"
+        case badQuery = "BadQuery"
+
+        /// With the interface.
+        package var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
+    }
+
+    package static let definition: VarlinkInterface = {
+        guard let definition = VarlinkInterface(parsing: text) else { preconditionFailure("io.nsgd.Control") }
+        return definition
+    }()
+
+    /// Equal to `io.nsgd.Control.varlink` beside this file, which is what other programs read.
+    package static let text = #"""
+        # Control of nsgd, which enforces Azure network security groups on this host. Times are RFC 3339.
+        interface io.nsgd.Control
+
+        # A fault in a document. A path is like networkSecurityGroups[0].properties.securityRules[3].properties.priority.
+        type Fault (
+          file: string,
+          line: int,
+          path: string,
+          code: string,
+          message: string,
+          remedy: string
+        )
+
+        # A network interface of the policy that this host enforces.
+        type Binding (
+          nic: string,
+          interface: string,
+          attachment: (host, guest),
+          present: bool,
+          networkSecurityGroups: []string,
+          enforcedSince: ?string
+        )
+
+        # First packets, by the kernel's counters, and how many of them reached the flow log.
+        type Decisions (allowed: int, denied: int, logged: int)
+
+        # What could not be recorded, since the start of the daemon. Lost conntrack events are made good by a dump each time.
+        type Losses (conntrackEvents: int, packetCopies: int, logRecords: int)
+
+        # Changes of our tables that others made.
+        type Drift (lastAudit: ?string, found: int, healed: int)
+
+        type Reload (at: string, result: string, message: string)
+
+        type Status (
+          version: string,
+          startedAt: string,
+          enforcedSince: ?string,
+          bindings: []Binding,
+          flows: int,
+          decisions: Decisions,
+          losses: Losses,
+          drift: Drift,
+          lastReload: ?Reload
+        )
+
+        # Names its network interface by nic, or by vm where that has one. An endpoint is IP:PORT, [IPv6]:PORT, IP:*, or, for a
+        # protocol without ports, IP.
+        type VerifyQuery (
+          nic: ?string,
+          vm: ?string,
+          direction: string,
+          protocol: string,
+          local: string,
+          remote: string
+        )
+
+        # One security group or list of admin rules; file is FILE:LINE of a rule that is not a default one.
+        type VerifyStage (
+          level: (admin, subnet, nic),
+          networkSecurityGroup: string,
+          ruleName: string,
+          priority: int,
+          access: (Allow, Deny),
+          file: ?string
+        )
+
+        type VerifyAnswer (
+          access: (Allow, Deny),
+          ruleName: string,
+          ruleId: string,
+          stages: []VerifyStage,
+          platform: ?bool,
+          explanation: ?object
+        )
+
+        type ReloadOutcome (result: (applied, unchanged), message: string, notes: []string)
+
+        # What is enforced where, since when, and how it goes.
+        method Status() -> (status: Status)
+
+        # Reads the documents in a directory, or those of the daemon, and changes nothing.
+        method Check(directory: ?string) -> (faults: []Fault)
+
+        # The ruleset that the documents of the daemon give, as nft prints it.
+        method Compile(statistics: bool) -> (ruleset: string, statistics: ?object)
+
+        # IP flow verify: what the policy in force decides about a packet.
+        method Verify(query: VerifyQuery, explain: bool) -> (answer: VerifyAnswer)
+
+        # As Verify, in order; an answer is a VerifyAnswer or {"error": string}.
+        method VerifyBatch(queries: []VerifyQuery) -> (answers: []object)
+
+        # Reads the documents again and enforces them.
+        method Reload() -> (outcome: ReloadOutcome)
+
+        # Flow records. With follow it goes on until the caller leaves, and must be called with more.
+        method Log(follow: bool, denied: ?bool, nic: ?string) -> (record: object)
+
+        # Takes every rule of nsgd out of the kernel.
+        method Flush() -> ()
+
+        method Ping() -> ()
+
+        error ConfigurationFaulty (faults: []Fault)
+
+        # The kernel took nothing of the change; the policy before it is in force.
+        error KernelRefused (message: string)
+
+        # Another change is under way.
+        error Busy ()
+
+        error NotFound (what: string)
+
+        error BadQuery (message: string)
+
+        """#
+}

@@ -1,0 +1,111 @@
+import NSGModel
+
+/// Folds the packets of a refused flow: each retransmission of a refused packet is a first packet again (F4, KERNEL
+/// 13).
+///
+/// The first packet of a 5-tuple at an interface passes at once as `denied`; those of the `window` after it are
+/// counted, and become one record `deniedAgain` at its end. The sum of `repeats` is the number of refused packets.
+package struct DenialAggregator: Sendable {
+    private struct Key: Hashable, Sendable {
+        var interface: LoggedInterface
+        var direction: Direction
+        var flow: FlowTuple
+    }
+
+    private struct Entry: Sendable {
+        var record: FlowRecord
+        var repeats: Int
+        var lastSeen: Timestamp
+        /// Tells the entry from an earlier one of the same key in `order`.
+        var serial: UInt64
+    }
+
+    /// Seconds.
+    private let window: UInt64
+    private let capacity: Int
+    private var entries: [Key: Entry] = [:]
+    /// Keys in the order in which their windows began, from `head` on; the serial of a closed entry fits none.
+    private var order: [(key: Key, serial: UInt64)] = []
+    private var head = 0
+    private var nextSerial: UInt64 = 0
+
+    /// Remembers at most `capacity` 5-tuples of about 400 bytes; beyond that the oldest windows end early.
+    package init(window: UInt64 = 60, capacity: Int = 65_536) {
+        self.window = window
+        self.capacity = max(capacity, 1)
+    }
+
+    /// How many windows are open.
+    package var count: Int { entries.count }
+
+    /// Gives the records to write now; in the usual case one for the first packet of a 5-tuple and none for the next.
+    /// Records of other changes than `denied` pass through. Amortised O(1).
+    package mutating func add(_ record: FlowRecord) -> [FlowRecord] {
+        guard case .denied = record.change else { return [record] }
+        let key = Key(interface: record.interface, direction: record.direction, flow: record.flow)
+        if var entry = entries[key], entry.record.stages == record.stages, !isOver(entry, at: record.time) {
+            entry.repeats += 1
+            entry.lastSeen = max(entry.lastSeen, record.time)
+            entries[key] = entry
+            return []
+        }
+        // Over, or refused by another rule since a reload: that is another record.
+        var due = close(key).map { [$0] } ?? []
+        while entries.count >= capacity { due += closeOldest() }
+        entries[key] = Entry(record: record, repeats: 0, lastSeen: record.time, serial: nextSerial)
+        order.append((key, nextSerial))
+        nextSerial += 1
+        compactOrder()
+        return due + [record]
+    }
+
+    /// Ends the windows that are over at `now`.
+    package mutating func tick(now: Timestamp) -> [FlowRecord] {
+        var due: [FlowRecord] = []
+        while head < order.count {
+            if let entry = entries[order[head].key], entry.serial == order[head].serial, !isOver(entry, at: now) {
+                break
+            }
+            due += closeOldest()
+        }
+        compactOrder()
+        return due
+    }
+
+    /// Ends every window: at the end of the daemon.
+    package mutating func flush() -> [FlowRecord] {
+        var due: [FlowRecord] = []
+        while head < order.count { due += closeOldest() }
+        compactOrder()
+        return due
+    }
+
+    /// Also where the clock was set back by more than a window, or the entry would stay for long.
+    private func isOver(_ entry: Entry, at now: Timestamp) -> Bool {
+        now >= entry.record.time.adding(seconds: window) || now.adding(seconds: window) < entry.record.time
+    }
+
+    private mutating func close(_ key: Key) -> FlowRecord? {
+        guard let entry = entries.removeValue(forKey: key), entry.repeats > 0 else { return nil }
+        var record = entry.record
+        record.time = entry.lastSeen
+        record.change = .deniedAgain(entry.repeats)
+        return record
+    }
+
+    /// Takes one place off `order`. Nothing if its entry is closed, or saw no further packet.
+    private mutating func closeOldest() -> [FlowRecord] {
+        guard head < order.count else { return [] }
+        let (key, serial) = order[head]
+        head += 1
+        guard entries[key]?.serial == serial else { return [] }
+        return close(key).map { [$0] } ?? []
+    }
+
+    /// Keeps `order` within twice the entries that are open, and some.
+    private mutating func compactOrder() {
+        guard order.count > 2 * entries.count + 64 else { return }
+        order = order[head...].filter { entries[$0.key]?.serial == $0.serial }
+        head = 0
+    }
+}

@@ -1,0 +1,94 @@
+import JSONText
+package import NSGModel
+package import NetworkTypes
+
+/// What the settings and the `flowLogs` resources say about NSG flow logs.
+package struct NSGFlowLogSettings: Hashable, Sendable {
+    /// The GUID every record carries: of this machine, as `systemId`.
+    package var systemID: UUID
+    /// Seconds that one record covers.
+    package var interval: UInt64
+    /// For groups without a `flowLogs` resource.
+    package var byDefault: FlowLogging<NSGFlowLogVersion>
+    /// For groups with one.
+    package var resources: [ResourceID: FlowLogging<NSGFlowLogVersion>]
+
+    package init(
+        systemID: UUID, interval: UInt64 = 60, byDefault: FlowLogging<NSGFlowLogVersion> = .enabled(.two),
+        resources: [ResourceID: FlowLogging<NSGFlowLogVersion>] = [:]
+    ) {
+        self.systemID = systemID
+        self.interval = interval
+        self.byDefault = byDefault
+        self.resources = resources
+    }
+
+    func version(of group: ResourceID) -> NSGFlowLogVersion? { (resources[group] ?? byDefault).log }
+}
+
+/// Collects the tuples of NSG flow logs and gives one record an interval for each group and MAC address (F3).
+/// A flow's C and E go where its B went as long as its records carry the same stages.
+package struct NSGFlowLogAggregator: Sendable {
+    private struct Log: Hashable, Comparable, Sendable {
+        var group: ResourceID
+        var version: NSGFlowLogVersion
+        static func < (left: Self, right: Self) -> Bool { (left.group, left.version) < (right.group, right.version) }
+    }
+
+    /// May be changed at any time; tuples that are already waiting keep their version.
+    package var settings: NSGFlowLogSettings
+    private let capacity: Int
+    private var pending = PendingTuples<Log, String>()
+
+    /// At most `capacity` tuples of about 100 bytes wait; more are written before their interval ends.
+    package init(settings: NSGFlowLogSettings, capacity: Int = 131_072) {
+        self.settings = settings
+        self.capacity = max(capacity, 1)
+    }
+
+    /// Takes the record if it belongs into an NSG flow log. Gives blocks only when the capacity is reached: then all
+    /// that waits.
+    package mutating func add(_ record: FlowRecord) -> [LogBlock] {
+        guard let rule = record.decidingStage?.rule, let version = settings.version(of: rule.networkSecurityGroup),
+            let tuple = record.nsgFlowTuple(version)
+        else { return [] }
+        pending.add(
+            tuple, at: record.time, rule: rule.flowLogName,
+            subject: Log(group: rule.networkSecurityGroup, version: version), macAddress: record.interface.macAddress,
+            interval: settings.interval)
+        return pending.count < capacity ? [] : flushAll(now: record.time)
+    }
+
+    /// The records of intervals that ended at least `settling` seconds ago: conntrack and NFLOG deliver a little late.
+    package mutating func flush(now: Timestamp, settling: UInt64 = 2) -> [LogBlock] {
+        pending.takeElapsed(at: now, settling: settling).map { block(for: $0, now: now) }
+    }
+
+    /// Everything that waits, whether its interval ended or not: at the end of the daemon.
+    package mutating func flushAll(now: Timestamp) -> [LogBlock] {
+        pending.takeAll().map { block(for: $0, now: now) }
+    }
+
+    private func block(for record: PendingTuples<Log, String>.Record, now: Timestamp) -> LogBlock {
+        let (log, mac) = (record.key.subject, record.key.macAddress.description)
+        let flows = record.rules.map { rule, tuples -> JSONValue in
+            [
+                "rule": JSONValue(rule),
+                "flows": [["mac": JSONValue(mac), "flowTuples": JSONValue(tuples.map { JSONValue($0) })]],
+            ]
+        }
+        let json: JSONValue = [
+            "time": JSONValue(now.rfc3339(fractionDigits: 7)),
+            "systemId": JSONValue(settings.systemID.description),
+            "macAddress": JSONValue(mac),
+            "category": "NetworkSecurityGroupFlowEvent",
+            "resourceId": JSONValue(log.group.description.uppercased()),
+            "operationName": "NetworkSecurityGroupFlowEvents",
+            "properties": ["Version": JSONValue(log.version.rawValue), "flows": JSONValue(flows)],
+        ]
+        let path =
+            "insights-logs-networksecuritygroupflowevent/resourceId=\(folders(of: log.group))/\(record.key.hour)"
+            + "/macAddress=\(mac)/PT1H.json"
+        return LogBlock(path: path, record: json.text(), hour: record.key.hour, tupleCount: record.tupleCount)
+    }
+}

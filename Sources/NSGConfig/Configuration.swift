@@ -1,0 +1,89 @@
+import JSONText
+package import NSGModel
+
+/// The text of a document.
+package struct SourceText: Hashable, Sendable {
+    /// As faults print it: `policy.d/web.json`.
+    package var name: String
+    package var bytes: [UInt8]
+
+    package init(name: String, bytes: [UInt8]) {
+        self.name = name
+        self.bytes = bytes
+    }
+
+    package init(name: String, text: String) { self.init(name: name, bytes: Array(text.utf8)) }
+}
+
+/// The documents of one load. Whoever opens the files bounds their sizes.
+package struct ConfigurationSources: Hashable, Sendable {
+    /// `nsgd.json`.
+    package var settings: SourceText?
+    /// `policy.d/*.json`.
+    package var policies: [SourceText]
+    /// `bindings.json`; without it nothing is enforced here.
+    package var bindings: SourceText?
+    /// Microsoft's weekly file.
+    package var serviceTags: SourceText?
+
+    package init(
+        settings: SourceText? = nil, policies: [SourceText] = [], bindings: SourceText? = nil,
+        serviceTags: SourceText? = nil
+    ) {
+        self.settings = settings
+        self.policies = policies
+        self.bindings = bindings
+        self.serviceTags = serviceTags
+    }
+}
+
+/// What a set of documents without fault says.
+package struct Configuration: Hashable, Sendable {
+    package var estate: Estate
+    package var settings: Settings
+    /// What was passed over, and other remarks that refuse nothing.
+    package var notes: [String]
+
+    package init(estate: Estate, settings: Settings, notes: [String] = []) {
+        self.estate = estate
+        self.settings = settings
+        self.notes = notes
+    }
+}
+
+/// Reads a set of documents, all of it or none: first each by itself, then what holds between them. Linear in their size,
+/// but for sorting.
+package func configuration(from sources: ConfigurationSources) throws(ConfigurationFaults) -> Configuration {
+    let diagnostics = Diagnostics()
+    let settings = parsed(sources.settings, diagnostics).map { SettingsDraft($0) } ?? SettingsDraft()
+    let tags = parsed(sources.serviceTags, diagnostics).map { ServiceTagsDraft($0) } ?? ServiceTagsDraft()
+    let tagsArePartial = diagnostics.faults.contains { $0.code == FaultCode.invalidJSON.rawValue }
+    let bindings = parsed(sources.bindings, diagnostics).map { BindingDraft.drafts($0) } ?? []
+
+    var reader = PolicyReader(settings.settings, diagnostics)
+    var isPartial = false
+    for source in sources.policies {
+        if let document = parsed(source, diagnostics) { reader.read(document) } else { isPartial = true }
+    }
+    let resolver = EstateResolver(
+        policy: reader.finish(isPartial: isPartial), settings: settings, tags: tags,
+        tagsArePartial: tagsArePartial, bindings: bindings,
+        diagnostics: diagnostics)
+    let estate = resolver.estate()
+    guard diagnostics.faults.isEmpty else { throw ConfigurationFaults(diagnostics.faults) }
+    return Configuration(estate: estate, settings: settings.settings, notes: diagnostics.notes)
+}
+
+/// Nil if there is no text and, after a report, if it is no JSON5.
+private func parsed(_ source: SourceText?, _ diagnostics: Diagnostics) -> Element? {
+    guard let source else { return nil }
+    do {
+        let value = try JSONValue(parsing: source.bytes, dialect: .json5)
+        return Element(value: value, path: .root, file: source.name, diagnostics: diagnostics)
+    } catch {
+        diagnostics.report(
+            .invalidJSON, at: Place(file: source.name, line: error.position.line, path: .root), error.description,
+            remedy: "correct the text there; comments and trailing commas are allowed")
+        return nil
+    }
+}

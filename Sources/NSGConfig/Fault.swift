@@ -1,0 +1,74 @@
+package import JSONText
+
+/// One fault in a document; a load reports all of them (C4).
+package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
+    /// As the document was named to us: `policy.d/web.json`.
+    package var file: String
+    /// From 1; 0 where the fault belongs to no line.
+    package var line: Int
+    package var path: JSONPath
+    /// Azure's code where Azure has one, else one of ours: `FaultCode`.
+    package var code: String
+    package var message: String
+    package var remedy: String
+
+    package init(file: String, line: Int, path: JSONPath, code: String, message: String, remedy: String) {
+        self.file = file
+        self.line = line
+        self.path = path
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+    }
+
+    /// For the one who opens the files: a document that is there and cannot be read.
+    package static func unreadableFile(_ file: String, reason: String) -> Fault {
+        Fault(
+            file: file, line: 0, path: .root, code: FaultCode.unreadableFile.rawValue, message: reason,
+            remedy: "make the file readable to nsgd, or remove it")
+    }
+
+    /// `FILE: PATH: CODE: what is wrong; what to do`
+    package var description: String {
+        let sentence = message.hasSuffix(".") ? String(message.dropLast()) : message
+        return "\(file): \(path): \(code): \(sentence); \(remedy)"
+    }
+}
+
+/// Why a set of documents is refused whole.
+package struct ConfigurationFaults: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Sorted by file, line and path; never empty.
+    package let faults: [Fault]
+
+    package init(_ faults: [Fault]) {
+        self.faults = faults.sorted { ($0.file, $0.line, $0.path, $0.code) < ($1.file, $1.line, $1.path, $1.code) }
+    }
+
+    /// One fault a line.
+    package var description: String { faults.map(\.description).joined(separator: "\n") }
+}
+
+/// A place in a document that a fault can point at.
+struct Place: Hashable {
+    var file: String
+    var line: Int
+    var path: JSONPath
+}
+
+/// What the passes of one load find: faults refuse the documents, notes do not.
+final class Diagnostics {
+    private(set) var faults: [Fault] = []
+    private(set) var notes: [String] = []
+
+    func report(_ code: FaultCode, at place: Place, _ message: String, remedy: String) {
+        faults.append(
+            Fault(
+                file: place.file, line: place.line, path: place.path, code: code.rawValue, message: message,
+                remedy: remedy))
+    }
+
+    func note(at place: Place, _ text: String) { notes.append("\(place.file): \(place.path): \(text)") }
+
+    /// Suggestions compare with every name there is; the first faults are worth that, the thousandth is not.
+    var hasRoomForSuggestions: Bool { faults.count < 100 }
+}

@@ -1,0 +1,145 @@
+import JSONText
+import NetworkTypes
+
+/// The properties of one kind of object. Names are compared without case, as Azure does (`az` prints
+/// `enableIpForwarding` where REST has `enableIPForwarding`).
+struct Schema: Sendable {
+    enum Unknown: Sendable {
+        /// Every name that is not listed is a fault.
+        case refused
+        /// A name that is nearly one of those that are read is a fault; others may be new in Azure, and are passed over.
+        case refusedWhenNear
+    }
+
+    /// With its article: `a security rule`.
+    let noun: String
+    let read: [String]
+    let unknown: Unknown
+    /// A resource may nest what it holds in `properties` (REST) or not (`az`).
+    let isResource: Bool
+    private let known: Set<String>
+
+    init(_ noun: String, reads read: [String], passesOver others: [String] = [], unknown: Unknown, isResource: Bool) {
+        self.noun = noun
+        self.read = read
+        self.unknown = unknown
+        self.isResource = isResource
+        known = Set((read + others + (isResource ? Self.common : [])).map { $0.lowercased() })
+    }
+
+    /// An object of our own documents, where nothing is passed over.
+    static func own(_ noun: String, _ read: [String]) -> Schema {
+        Schema(noun, reads: read, unknown: .refused, isResource: false)
+    }
+
+    /// What any resource may carry, in answers of Azure and in templates.
+    private static let common = [
+        "id", "name", "type", "kind", "location", "tags", "etag", "properties", "provisioningState", "resourceGuid",
+        "resourceGroup", "apiVersion", "dependsOn", "condition", "comments", "scope", "zones", "sku", "identity",
+        "extendedLocation", "resources", "managedBy", "systemData", "scale", "copy", "asserts", "metadata",
+    ]
+
+    func isKnown(_ folded: String) -> Bool { known.contains(folded) || (isResource && folded.hasPrefix("_")) }
+}
+
+/// The properties of an object, found by name. Both shapes of a resource look the same from here.
+struct Fields {
+    let element: Element
+    private let schema: Schema
+    private var entries: [String: Entry] = [:]
+    /// Properties, in lower case, that a reported misspelling probably stands for: they are not missed again.
+    private var misspelt: Set<String> = []
+
+    private struct Entry {
+        var key: String
+        var value: JSONValue
+        var isNested: Bool
+    }
+
+    /// Nil, after a report, if the element is no object.
+    init?(_ element: Element, _ schema: Schema) {
+        self.element = element
+        self.schema = schema
+        guard let members = element.value.object else {
+            let _: Void? = element.wrongType("an object")
+            return nil
+        }
+        for member in members {
+            if schema.isResource, member.key == "properties" {
+                if let nested = member.value.object {
+                    for inner in nested { add(inner, isNested: true) }
+                } else if !member.value.isNull {
+                    let _: Void? = element.child(member.key, member.value).wrongType("an object")
+                }
+            } else {
+                add(member, isNested: false)
+            }
+        }
+    }
+
+    private mutating func add(_ member: JSONValue.Member, isNested: Bool) {
+        let folded = member.key.lowercased()
+        let entry = Entry(key: member.key, value: member.value, isNested: isNested)
+        if !schema.isKnown(folded) {
+            reportUnknown(entry)
+        } else if let other = entries.updateValue(entry, forKey: folded),
+            schema.read.contains(where: { $0.lowercased() == folded }),
+            other.value != entry.value
+        {
+            self.element(for: entry).report(
+                .conflictingProperties, "\(member.key) is written twice, with different values",
+                remedy: "keep one of them")
+        }
+    }
+
+    private mutating func reportUnknown(_ entry: Entry) {
+        let unknown = element(for: entry)
+        let meant = unknown.diagnostics.hasRoomForSuggestions ? nearest(to: entry.key, among: schema.read) : nil
+        if schema.unknown == .refusedWhenNear, meant == nil { return }
+        if let meant { misspelt.insert(meant.lowercased()) }
+        unknown.report(
+            .unknownProperty, "\(schema.noun) has no property \(shown(entry.key))",
+            remedy: meant.map { "did you mean \($0)?" }
+                ?? "remove it; what is read: \(schema.read.joined(separator: ", "))")
+    }
+
+    private func element(for entry: Entry) -> Element {
+        let path = entry.isNested ? element.path.appending("properties") : element.path
+        return Element(
+            value: entry.value, path: path.appending(entry.key), file: element.file, diagnostics: element.diagnostics)
+    }
+
+    /// What is written under a name; nil when it is absent, null, `""` or `[]`.
+    subscript(name: String) -> Element? { present(name).flatMap { $0.isAbsent ? nil : $0 } }
+
+    /// What is written under a name, be it null or empty.
+    func present(_ name: String) -> Element? { entries[name.lowercased()].map { element(for: $0) } }
+
+    /// Whether a property that was reported as unknown probably stands for this one.
+    func isMisspelt(_ name: String) -> Bool { misspelt.contains(name.lowercased()) }
+
+    func reportMissing(_ name: String, _ message: String? = nil, remedy: String? = nil) {
+        guard !isMisspelt(name) else { return }
+        element.report(
+            .missingProperty, message ?? "\(schema.noun) needs \(name), and it is missing or empty",
+            remedy: remedy ?? "add \(name)")
+    }
+
+    /// The property, or nil after a report that it is missing.
+    func required(_ name: String) -> Element? {
+        if let element = self[name] { return element }
+        reportMissing(name)
+        return nil
+    }
+
+    func text(_ name: String) -> String? { self[name]?.text() }
+    func boolean(_ name: String) -> Bool? { self[name]?.boolean() }
+    func integer(_ name: String, in range: ClosedRange<Int>) -> Int? { self[name]?.integer(in: range) }
+    func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, of type: Choice.Type) -> Choice? {
+        required(name)?.choice(of: type)
+    }
+    func elements(_ name: String) -> [Element] { self[name]?.elements() ?? [] }
+    func prefixes(_ name: String) -> [IPPrefix] { elements(name).compactMap { $0.prefix() } }
+    func reference(_ name: String) -> Reference? { self[name]?.reference() }
+    func references(_ name: String) -> [Reference] { elements(name).compactMap { $0.reference() } }
+}

@@ -1,0 +1,83 @@
+import JSONText
+import NSGModel
+import NetworkTypes
+
+/// Reads Microsoft's weekly file of service tags, or the same `values` as the discovery API gives them (FACTS d2).
+struct ServiceTagsDraft {
+    /// By `ServiceTag.key`.
+    var prefixes: [String: [IPPrefix]] = [:]
+    /// Keys of entries that Azure does not offer for security groups.
+    var notOffered: Set<String> = []
+
+    init() {}
+
+    init(_ document: Element) {
+        guard let fields = Fields(document, .serviceTagFile), let values = fields.required("values")?.elements() else {
+            return
+        }
+        prefixes.reserveCapacity(values.count)
+        for element in values {
+            guard let entry = Fields(element, .serviceTagEntry), let name = entry.required("name")?.text() else {
+                continue
+            }
+            guard ServiceTag.isName(name) else {
+                element.report(
+                    .unknownValue, "\(shown(name)) cannot be the name of a tag",
+                    remedy: "load the file as Microsoft publishes it")
+                continue
+            }
+            let key = ServiceTag(name).key
+            if let list = entry.present("addressPrefixes") {
+                prefixes[key] = Self.prefixes(list)
+            } else {
+                entry.reportMissing("addressPrefixes")
+            }
+            if let features = entry.present("networkFeatures"), !Self.offersSecurityGroups(features) {
+                notOffered.insert(key)
+            }
+        }
+    }
+
+    /// The file holds some 100,000 prefixes: a path is made for those alone that are wrong.
+    private static func prefixes(_ list: Element) -> [IPPrefix] {
+        guard let values = list.value.array else { return list.wrongType("an array") ?? [] }
+        var prefixes: [IPPrefix] = []
+        prefixes.reserveCapacity(values.count)
+        for (index, value) in values.enumerated() {
+            if let text = value.string, let prefix = IPPrefix(text), !IPPrefix.hasHostBits(text) {
+                prefixes.append(prefix)
+            } else {
+                let wrong = Element(
+                    value: value, path: list.path.appending(index), file: list.file, diagnostics: list.diagnostics)
+                _ = wrong.prefix()
+            }
+        }
+        return prefixes
+    }
+
+    private static func offersSecurityGroups(_ features: Element) -> Bool {
+        features.value.array?.contains { $0.string == "NSG" } ?? false
+    }
+}
+
+extension Schema {
+    fileprivate static let serviceTagFile = Schema(
+        "a service tag file", reads: ["values"], unknown: .refusedWhenNear, isResource: false)
+    fileprivate static let serviceTagEntry = Schema(
+        "a service tag", reads: ["name", "addressPrefixes", "networkFeatures"],
+        passesOver: ["changeNumber", "region", "regionId", "platform", "systemService"], unknown: .refusedWhenNear,
+        isResource: true)
+}
+
+extension ServiceTag {
+    /// Whether a word can be the name of a tag: a letter, then letters, digits, `.`, `_` and `-`.
+    static func isName(_ text: String) -> Bool {
+        func isLetter(_ byte: UInt8) -> Bool {
+            UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+        }
+        guard let first = text.utf8.first, isLetter(first), text.utf8.count <= 128 else { return false }
+        return text.utf8.allSatisfy { byte in
+            isLetter(byte) || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || [0x2d, 0x2e, 0x5f].contains(byte)
+        }
+    }
+}

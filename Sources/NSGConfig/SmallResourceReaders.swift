@@ -1,0 +1,59 @@
+import JSONText
+import NSGModel
+
+struct ApplicationSecurityGroupDraft {
+    var id: ResourceID
+    var place: Place
+    /// In lower case; limits hold per region.
+    var location: String
+
+    /// Members are named by network interfaces, so there is nothing else to read.
+    init?(_ element: Element, _ defaults: Settings.Defaults) {
+        guard let fields = Fields(element, .applicationSecurityGroup),
+            let id = fields.identity(.applicationSecurityGroup, defaults)
+        else { return nil }
+        self.id = id
+        place = element.place
+        location = (fields.text("location") ?? defaults.location).lowercased()
+    }
+}
+
+struct FlowLogDraft {
+    var id: ResourceID
+    var place: Place
+    var target: Reference
+    var isEnabled: Bool
+    var retentionDays: Int?
+    var version: Int?
+
+    init?(_ element: Element, _ defaults: Settings.Defaults) {
+        guard let fields = Fields(element, .flowLog), let id = fields.identity(.flowLog, defaults) else { return nil }
+        self.id = id
+        place = element.place
+        isEnabled = fields.boolean("enabled") ?? true
+        if let policy = fields["retentionPolicy"].flatMap({ Fields($0, .retentionPolicy) }),
+            policy.boolean("enabled") ?? true
+        {
+            // 0 days keeps files for good.
+            retentionDays = policy.integer("days", in: 0...3_650).flatMap { $0 == 0 ? nil : $0 }
+        }
+        version = fields["format"].flatMap { Fields($0, .format) }?.integer("version", in: 1...2)
+        guard let target = fields.required("targetResourceId")?.reference() else { return nil }
+        self.target = target
+    }
+}
+
+extension Schema {
+    fileprivate static let applicationSecurityGroup = Schema(
+        "an application security group", reads: ["name"], unknown: .refusedWhenNear, isResource: true)
+    fileprivate static let flowLog = Schema(
+        "a flow log", reads: ["name", "targetResourceId", "enabled", "retentionPolicy", "format"],
+        passesOver: [
+            "storageId", "targetResourceGuid", "flowAnalyticsConfiguration", "enabledFilteringCriteria", "recordTypes",
+        ],
+        unknown: .refusedWhenNear, isResource: true)
+    fileprivate static let retentionPolicy = Schema(
+        "a retention policy", reads: ["days", "enabled"], unknown: .refusedWhenNear, isResource: false)
+    fileprivate static let format = Schema(
+        "a format", reads: ["version"], passesOver: ["type"], unknown: .refusedWhenNear, isResource: false)
+}

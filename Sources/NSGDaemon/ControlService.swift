@@ -1,0 +1,175 @@
+import ControlProtocol
+import Dispatch
+import Glibc
+import JSONText
+import NSGConfig
+import NSGEngine
+import NSGModel
+import NetworkTypes
+import Nftables
+import Synchronization
+import SystemServices
+
+/// Answers `io.nsgd.Control`: reads from snapshots on the server's queue, hands changes to the enforcer's.
+struct ControlService: ControlHandler {
+    let enforcer: Enforcer
+    let observer: FlowObserver
+    let status: StatusReport
+    let readers: UInt32?
+    let administrators: UInt32?
+    let options: DaemonOptions
+
+    /// K2: root may do all, the group of administrators too; the group of readers may read.
+    func allows(_ peer: Peer, _ access: ControlInterface.Access) -> Bool {
+        if peer.user == 0 || administrators.map(peer.isMember) ?? false { return true }
+        return access == .read && (readers.map(peer.isMember) ?? false)
+    }
+
+    func handle(_ call: VarlinkCall, from peer: Peer, reply: ReplyStream) {
+        switch ControlInterface.Method(rawValue: call.name) {
+        case .status: onObserver(reply) { $0.end(["status": status.json(observer: $1.report())]) }
+        case .check: check(call.parameters["directory"]?.string, by: peer, reply)
+        case .compile: compile(statistics: call.parameters["statistics"]?.bool ?? false, reply)
+        case .verify: verify(call.parameters, reply)
+        case .verifyBatch: verifyBatch(call.parameters["queries"]?.array ?? [], reply)
+        case .reload: reload(reply)
+        case .log: log(call.parameters, reply)
+        case .flush: flush(reply)
+        case .ping: reply.end()
+        case nil: reply.fail(.methodNotFound(call.method))
+        }
+    }
+
+    private func onObserver(_ reply: ReplyStream, _ work: @escaping @Sendable (ReplyStream, isolated FlowObserver) -> Void) {
+        observer.executor.queue.async { observer.assumeIsolated { work(reply, $0) } }
+    }
+
+    // MARK: Documents
+
+    private func check(_ directory: String?, by peer: Peer, _ reply: ReplyStream) {
+        // The daemon may read what its readers may not.
+        guard directory == nil || allows(peer, .change) else { return reply.fail(.permissionDenied) }
+        enforcer.executor.queue.async {
+            var faults: [Fault] = []
+            do throws(ConfigurationFaults) {
+                let sources = try ConfigurationFolder.read(
+                    directory ?? options.configuration, serviceTags: "\(options.state)/service-tags.json")
+                _ = try configuration(from: sources)
+            } catch {
+                faults = error.faults
+            }
+            reply.end(["faults": JSONValue(faults.map(\.json))])
+        }
+    }
+
+    private func compile(statistics: Bool, _ reply: ReplyStream) {
+        guard let ruleset = enforcer.policy.withLock({ $0?.ruleset }) else {
+            return reply.fail(.notFound, ["what": "nothing is enforced"])
+        }
+        var members: [(String, JSONValue)] = [("ruleset", JSONValue(ruleset.description))]
+        if statistics { members.append(("statistics", RulesetStatistics(ruleset).json)) }
+        reply.end(JSONValue(object: members))
+    }
+
+    // MARK: Questions
+
+    private func verify(_ parameters: JSONValue, _ reply: ReplyStream) {
+        guard let policy = enforcer.policy.withLock({ $0 }) else {
+            return reply.fail(.notFound, ["what": "nothing is enforced"])
+        }
+        do throws(FlowQuery.Problem) {
+            let query = try FlowQuery(parameters["query"] ?? .init(object: []))
+            var answer = try policy.answer(query).json
+            if parameters["explain"]?.bool ?? false {
+                answer = answer.adding("explanation", try policy.explanation(of: query))
+            }
+            reply.end(["answer": answer])
+        } catch {
+            reply.fail(.badQuery, ["message": JSONValue(error.description)])
+        }
+    }
+
+    private func verifyBatch(_ queries: [JSONValue], _ reply: ReplyStream) {
+        guard let policy = enforcer.policy.withLock({ $0 }) else {
+            return reply.fail(.notFound, ["what": "nothing is enforced"])
+        }
+        reply.end(["answers": JSONValue(queries.map { policy.batchAnswer($0) })])
+    }
+
+    // MARK: Changes
+
+    private func reload(_ reply: ReplyStream) {
+        enforcer.executor.queue.async {
+            let outcome = enforcer.assumeIsolated { $0.reload() }
+            switch outcome {
+            case .applied(_, let notes):
+                reply.end(["outcome": Self.outcome("applied", outcome.message, notes)])
+            case .unchanged(let notes):
+                reply.end(["outcome": Self.outcome("unchanged", outcome.message, notes)])
+            case .faulty(let faults):
+                reply.fail(.configurationFaulty, ["faults": JSONValue(faults.map(\.json))])
+            case .refused(let message):
+                reply.fail(.kernelRefused, ["message": JSONValue(message)])
+            }
+        }
+    }
+
+    private static func outcome(_ result: String, _ message: String, _ notes: [String]) -> JSONValue {
+        ["result": JSONValue(result), "message": JSONValue(message), "notes": JSONValue(notes.map { JSONValue($0) })]
+    }
+
+    private func flush(_ reply: ReplyStream) {
+        enforcer.executor.queue.async {
+            switch enforcer.assumeIsolated({ $0.flush() }) {
+            case .success: reply.end()
+            case .failure(let error): reply.fail(.kernelRefused, ["message": JSONValue("\(error)")])
+            }
+        }
+    }
+
+    // MARK: Log
+
+    private func log(_ parameters: JSONValue, _ reply: ReplyStream) {
+        let filter = LogFilter(
+            deniedOnly: parameters["denied"]?.bool ?? false, networkInterface: parameters["nic"]?.string)
+        let follows = parameters["follow"]?.bool ?? false
+        onObserver(reply) { reply, observer in
+            let recent = observer.recentLines().filter(filter.admits)
+            if follows {
+                observer.addFollower { line in
+                    guard reply.isOpen else { return false }
+                    return filter.admits(line) ? reply.sendRecord(line) : true
+                }
+                return
+            }
+            for line in recent.dropLast() { _ = reply.sendRecord(line) }
+            if let last = recent.last {
+                reply.endRecord(last)
+            } else {
+                reply.end(["record": [:]])
+            }
+        }
+    }
+}
+
+private struct LogFilter: Sendable {
+    var deniedOnly: Bool
+    /// Name or id.
+    var networkInterface: String?
+
+    func admits(_ line: LogLine) -> Bool {
+        if deniedOnly && !line.isDenied { return false }
+        guard let networkInterface else { return true }
+        guard let id = line.networkInterface else { return false }
+        return id == ResourceID(networkInterface) || id.name.lowercased() == networkInterface.lowercased()
+    }
+}
+
+extension ReplyStream {
+    fileprivate func sendRecord(_ line: LogLine) -> Bool { send(["record": line.json]) }
+    fileprivate func endRecord(_ line: LogLine) { end(["record": line.json]) }
+}
+
+extension LogLine {
+    fileprivate var json: JSONValue { (try? JSONValue(parsing: text, dialect: .json)) ?? .init(object: []) }
+}

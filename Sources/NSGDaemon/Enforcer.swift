@@ -1,0 +1,360 @@
+import Dispatch
+import FlowLog
+import NSGCompiler
+import NSGConfig
+import NSGEngine
+import NSGModel
+import NetworkTypes
+import Nftables
+import NftablesKernel
+import Synchronization
+import SystemServices
+
+/// How a reload ended.
+enum ReloadOutcome: Sendable {
+    case applied(Enforcement.Summary, notes: [String])
+    case unchanged(notes: [String])
+    /// The documents are refused whole; the policy in force stays.
+    case faulty([Fault])
+    /// The kernel, or the disk before it, refused; the policy in force stays.
+    case refused(String)
+
+    var isSuccess: Bool {
+        switch self {
+        case .applied, .unchanged: true
+        case .faulty, .refused: false
+        }
+    }
+
+    var message: String {
+        switch self {
+        case .applied(let summary, _):
+            "the policy is in force: \(summary.build) objects built, \(summary.swap) swapped, \(summary.sweep) to sweep"
+        case .unchanged: "nothing has changed"
+        case .faulty(let faults):
+            "the documents have \(faults.count) fault\(faults.count == 1 ? "" : "s"), the policy in force stays; the first: "
+                + (faults.first.map(\.description) ?? "")
+        case .refused(let reason): reason
+        }
+    }
+}
+
+/// What a start brings into force.
+struct FirstPolicy: Sendable {
+    var policy: Policy
+    /// Nil where it is the last good one.
+    var sources: ConfigurationSources?
+}
+
+/// Why a start failed, in a sentence.
+struct StartFailure: Error, CustomStringConvertible {
+    var description: String
+}
+
+/// Owns the kernel's table: brings the documents into force, keeps them there, and takes them out when told to.
+actor Enforcer {
+    nonisolated let executor = QueueExecutor(label: "enforcement")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    private let options: DaemonOptions
+    private let state: StateFolder
+    private let journal: Journal
+    private let enforcement: Enforcement
+    private var numbering: RuleNumbering
+    private var links: LinkTable
+    private var observer: FlowObserver?
+    /// When the last swap was; what it left is swept a while later.
+    private var swappedAt: UInt64?
+    private var auditTimer: (any DispatchSourceTimer)?
+    private var salt = ""
+
+    /// The policy in force, for whoever answers questions about it.
+    nonisolated let policy = Mutex<Policy?>(nil)
+    nonisolated let history = Mutex(EnforcementHistory())
+
+    /// Packets that were on their way at a swap have left the old chains after this.
+    private static let grace: UInt64 = 150_000_000
+
+    init(options: DaemonOptions, links: LinkTable, journal: Journal) throws(KernelError) {
+        self.options = options
+        self.links = links
+        self.journal = journal
+        state = try StateFolder(options.state)
+        enforcement = Enforcement(store: try KernelRulesetStore())
+        let stored = state.numbering()
+        if let problem = stored.problem { journal.log(.warning, problem) }
+        numbering = stored.numbering ?? RuleNumbering()
+    }
+
+    // MARK: Start
+
+    /// The first policy of a run: the documents, or where they have a fault the last ones that had none (E5).
+    func firstPolicy() -> Result<FirstPolicy, StartFailure> {
+        do throws(ConfigurationFaults) {
+            let (policy, sources) = try load(from: options.configuration)
+            guard let policy else { return .failure(Self.tooManyRules) }
+            return .success(FirstPolicy(policy: policy, sources: sources))
+        } catch {
+            for fault in error.faults { journal.log(.error, "\(fault)", id: "fault") }
+            guard let policy = try? load(from: state.lastGood).policy else {
+                return .failure(StartFailure(description: ReloadOutcome.faulty(error.faults).message))
+            }
+            journal.log(.warning, "the documents have faults; the last policy without any is loaded instead")
+            history.withLock { $0.isLastGood = true }
+            return .success(FirstPolicy(policy: policy, sources: nil))
+        }
+    }
+
+    private static let tooManyRules = StartFailure(description: "there are more rules than numbers for them (a million)")
+
+    /// Brings the first policy into force.
+    func start(_ first: FirstPolicy, observer: FlowObserver) -> ReloadOutcome {
+        self.observer = observer
+        let outcome = enforce(first.policy, first.sources)
+        record(outcome)
+        scheduleAudit()
+        return outcome
+    }
+
+    // MARK: Reload
+
+    /// Reads the documents again; what changed is sent (E3).
+    func reload() -> ReloadOutcome {
+        let outcome: ReloadOutcome
+        do throws(ConfigurationFaults) {
+            retireNumbers()
+            let (policy, sources) = try load(from: options.configuration)
+            outcome = policy.map { enforce($0, sources) } ?? .refused(Self.tooManyRules.description)
+            if outcome.isSuccess { history.withLock { $0.isLastGood = false } }
+        } catch {
+            outcome = .faulty(error.faults)
+        }
+        record(outcome)
+        return outcome
+    }
+
+    private func load(
+        from folder: String
+    ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
+        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags)
+        let configuration = try configuration(from: sources)
+        return (Policy(configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt), sources)
+    }
+
+    private var deviceAddresses: [String: [IPAddress]] {
+        links.byName.mapValues { link in
+            links.addresses(of: link.name).map(\.address).filter { !$0.isLinkLocal }
+        }
+    }
+
+    private func enforce(_ wanted: Policy, _ sources: ConfigurationSources?) -> ReloadOutcome {
+        finishSweep()
+        let before = policy.withLock { $0 }
+        do throws(KernelError) {
+            // On disk before the swap: a flow may carry a new number from that instant on (E4).
+            if wanted.numbering != numbering { try state.store(wanted.numbering) }
+        } catch {
+            return .refused("the rules' numbers cannot be kept, so the policy was not changed: \(error)")
+        }
+        numbering = wanted.numbering
+        tell(wanted)
+        switch apply(wanted) {
+        case .failure(let failure):
+            if let before { tell(before) }
+            return .refused("the kernel refused the change, the policy before it is in force: \(failure)")
+        case .success(let (summary, inForce)):
+            policy.withLock { $0 = inForce }
+            keepLastGood(sources)
+            let notes = wanted.configuration.notes
+            return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
+        }
+    }
+
+    /// Where our own objects were tampered with, names of their own replace them all.
+    private func apply(_ wanted: Policy) -> Result<(Enforcement.Summary, Policy), Enforcement.Failure> {
+        do throws(Enforcement.Failure) {
+            let summary = try enforcement.apply(wanted.ruleset)
+            afterSwap(summary)
+            return .success((summary, wanted))
+        } catch let first {
+            guard first.mayBeDamage, let again = rebuilt(wanted) else { return .failure(first) }
+            do throws(Enforcement.Failure) {
+                let summary = try enforcement.apply(again.ruleset)
+                afterSwap(summary)
+                journal.log(.warning, "our table was changed by somebody else and has been built anew: \(first)")
+                return .success((summary, again))
+            } catch { return .failure(error) }
+        }
+    }
+
+    private func rebuilt(_ wanted: Policy) -> Policy? {
+        salt = "\(Clock.sinceEpoch)"
+        return Policy(wanted.configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt)
+    }
+
+    private func tell(_ policy: Policy) {
+        guard let observer else { return }
+        observer.executor.queue.sync { observer.assumeIsolated { $0.adopt(policy) } }
+    }
+
+    private func keepLastGood(_ sources: ConfigurationSources?) {
+        guard let sources else { return }
+        do throws(KernelError) {
+            try state.storeLastGood(sources)
+        } catch {
+            journal.log(.warning, "the documents cannot be kept for a start with faulty ones: \(error)")
+        }
+    }
+
+    private func retireNumbers() {
+        guard let observer, let present = policy.withLock({ $0 }) else { return }
+        let live = observer.executor.queue.sync { observer.assumeIsolated { $0.numbersInUse() } }
+        numbering.retire(absentFrom: present.book, carriedBy: live)
+    }
+
+    private func record(_ outcome: ReloadOutcome) {
+        let now = Timestamp(nanoseconds: Clock.sinceEpoch)
+        history.withLock { $0.note(outcome, at: now) }
+        switch outcome {
+        case .applied(_, let notes), .unchanged(let notes):
+            for note in notes { journal.log(.debug, note) }
+            journal.log(.info, outcome.message)
+        case .faulty(let faults):
+            for fault in faults { journal.log(.error, "\(fault)", id: "fault") }
+            journal.log(.error, outcome.message)
+        case .refused: journal.log(.error, outcome.message)
+        }
+    }
+
+    // MARK: Sweep
+
+    private func afterSwap(_ summary: Enforcement.Summary) {
+        guard summary.skeleton + summary.swap + summary.sweep > 0 else { return }
+        swappedAt = Clock.monotonic
+        executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.grace))) { [self] in
+            assumeIsolated { $0.finishSweep() }
+        }
+    }
+
+    /// Waits out the grace of the last swap, if it has any left, and takes out what that swap replaced. The next swap needs the
+    /// same wait, so it comes here first (KERNEL 2).
+    private func finishSweep() {
+        guard let swapped = swappedAt else { return }
+        let elapsed = Clock.monotonic - swapped
+        if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
+        swappedAt = nil
+        guard let wanted = policy.withLock({ $0?.ruleset }) else { return }
+        do throws(KernelError) {
+            _ = try enforcement.sweep(keeping: wanted)
+        } catch {
+            journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
+        }
+    }
+
+    // MARK: Interfaces and drift
+
+    /// Rules name devices, so that these may come and go; only addresses that documents leave to the device change the policy.
+    func linksChanged(_ table: LinkTable) {
+        let before = deviceAddresses
+        links = table
+        guard let present = policy.withLock({ $0 }), before != deviceAddresses,
+            present.configuration.estate.hasAddressesFromDevices,
+            let policy = Policy(
+                present.configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt),
+            policy.ruleset != present.ruleset
+        else { return }
+        record(enforce(policy, nil))
+    }
+
+    private func scheduleAudit() {
+        let seconds = policy.withLock { $0?.configuration.settings.drift.auditInterval.components.seconds } ?? 300
+        let timer = DispatchSource.makeTimerSource(queue: executor.queue)
+        timer.schedule(deadline: .now() + Double(max(seconds, 1)), repeating: Double(max(seconds, 1)))
+        timer.setEventHandler { [self] in assumeIsolated { $0.audit() } }
+        timer.activate()
+        auditTimer = timer
+    }
+
+    /// Compares the kernel's table with the policy, and heals what differs (E6).
+    private func audit() {
+        guard let present = policy.withLock({ $0 }) else { return }
+        finishSweep()
+        let result = apply(present)
+        let now = Timestamp(nanoseconds: Clock.sinceEpoch)
+        switch result {
+        case .success(let (summary, inForce)):
+            policy.withLock { $0 = inForce }
+            let drifted = !summary.isUnchanged
+            history.withLock { $0.noteAudit(at: now, drifted: drifted, healed: drifted) }
+            if drifted { journal.log(.warning, "our table had been changed; it is as the policy says again", id: "drift") }
+        case .failure(let failure):
+            history.withLock { $0.noteAudit(at: now, drifted: true, healed: false) }
+            journal.log(.error, "our table could not be checked: \(failure)", id: "drift")
+        }
+    }
+
+    // MARK: Out
+
+    /// Takes every rule of ours out of the kernel (E5). Nothing is enforced until the next reload.
+    func flush() -> Result<Void, KernelError> {
+        finishSweep()
+        do throws(KernelError) {
+            guard try enforcement.open(table: FixedNames.table) else { return .success(()) }
+            policy.withLock { $0 = nil }
+            history.withLock { $0.enforcedSince = nil }
+            Clock.sleep(nanoseconds: Self.grace)
+            try enforcement.removeTable(FixedNames.table)
+        } catch { return .failure(error) }
+        journal.log(.notice, "every rule has been taken out; nothing is enforced until the next reload")
+        return .success(())
+    }
+}
+
+extension Enforcement.Failure {
+    /// Whether objects of our names with other content would explain it: `EEXIST`, `ENOENT`, or a difference when read back.
+    fileprivate var mayBeDamage: Bool {
+        switch self {
+        case .differs: true
+        case .refused(let error): error.errno == 17 || error.errno == 2
+        }
+    }
+}
+
+extension Estate {
+    fileprivate var hasAddressesFromDevices: Bool {
+        bindings.contains {
+            $0.attachment == .host && networkInterfaces[$0.networkInterface]?.addresses.isEmpty ?? false
+        }
+    }
+}
+
+extension IPAddress {
+    fileprivate var isLinkLocal: Bool {
+        switch self {
+        case .v4(let address): address.value >> 16 == 0xa9fe
+        case .v6(let address): address.value >> 118 == 0xfe80 >> 6
+        }
+    }
+}
+
+/// What `status` tells of the past.
+struct EnforcementHistory: Sendable {
+    var enforcedSince: Timestamp?
+    /// The documents have faults, and an earlier policy is in force.
+    var isLastGood = false
+    var lastReload: (at: Timestamp, succeeded: Bool, message: String)?
+    var lastAudit: Timestamp?
+    var driftsFound = 0
+    var driftsHealed = 0
+
+    mutating func note(_ outcome: ReloadOutcome, at now: Timestamp) {
+        if outcome.isSuccess { enforcedSince = enforcedSince ?? now }
+        lastReload = (now, outcome.isSuccess, outcome.message)
+    }
+
+    mutating func noteAudit(at now: Timestamp, drifted: Bool, healed: Bool) {
+        lastAudit = now
+        driftsFound += drifted ? 1 : 0
+        driftsHealed += healed ? 1 : 0
+    }
+}

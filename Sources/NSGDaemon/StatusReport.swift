@@ -1,0 +1,79 @@
+import FlowLog
+import JSONText
+import NSGEngine
+import NSGModel
+import Nftables
+import NetworkTypes
+import Synchronization
+import SystemServices
+
+/// What `status` answers.
+struct StatusReport: Sendable {
+    let enforcer: Enforcer
+    let startedAt: Timestamp
+    let links: LinkSnapshot
+
+    func json(observer report: ObserverReport) -> JSONValue {
+        let policy = enforcer.policy.withLock { $0 }
+        let history = enforcer.history.withLock { $0 }
+        let logged = Int(clamping: report.decisionsLogged)
+        let missing = Int(clamping: report.decisionsMissing)
+        return JSONValue(object: [
+            ("version", JSONValue(Version.text)), ("startedAt", JSONValue(startedAt.description)),
+            ("enforcedSince", history.enforcedSince.map { JSONValue($0.description) } ?? nil),
+            ("bindings", JSONValue(policy.map { bindings(of: $0, since: history.enforcedSince) } ?? [])),
+            ("flows", JSONValue(report.liveFlows)),
+            ("decisions", ["total": JSONValue(logged + missing), "logged": JSONValue(logged)]),
+            (
+                "losses",
+                [
+                    "conntrackEvents": JSONValue(report.losses.conntrackOverruns), "packetCopies": JSONValue(missing),
+                    "logRecords": JSONValue(Int(clamping: report.recordsLost)),
+                ]
+            ),
+            (
+                "drift",
+                [
+                    "lastAudit": history.lastAudit.map { JSONValue($0.description) } ?? nil,
+                    "found": JSONValue(history.driftsFound), "healed": JSONValue(history.driftsHealed),
+                ]
+            ),
+            ("lastReload", history.lastReload.map(reload) ?? nil),
+            ("problems", JSONValue(problems(history, report).map { JSONValue($0) })),
+        ])
+    }
+
+    private func bindings(of policy: Policy, since: Timestamp?) -> [JSONValue] {
+        let present = links.table.withLock { $0 }
+        return policy.estate.bindings.map { binding in
+            let groups = Direction.allCases.flatMap { policy.book.lists(of: binding.networkInterface, $0) }.map(\.key.group)
+            return JSONValue(object: [
+                ("nic", JSONValue(binding.networkInterface.description)), ("interface", JSONValue(binding.device)),
+                ("attachment", JSONValue(binding.attachment.rawValue)),
+                ("present", JSONValue(present.byName[binding.device] != nil)),
+                ("networkSecurityGroups", JSONValue(Set(groups).sorted().map { JSONValue($0.description) })),
+                ("enforcedSince", since.map { JSONValue($0.description) } ?? nil),
+            ])
+        }
+    }
+
+    private func reload(_ last: (at: Timestamp, succeeded: Bool, message: String)) -> JSONValue {
+        [
+            "at": JSONValue(last.at.description), "result": last.succeeded ? "succeeded" : "failed",
+            "message": JSONValue(last.message),
+        ]
+    }
+
+    private func problems(_ history: EnforcementHistory, _ report: ObserverReport) -> [String] {
+        var problems: [String] = []
+        if history.isLastGood { problems.append("the documents have faults; the last policy without any is in force") }
+        if let capture = report.losses.captureProblem { problems.append("decisions are not recorded: \(capture)") }
+        return problems
+    }
+}
+
+/// The devices as they were last heard of.
+final class LinkSnapshot: Sendable {
+    let table: Mutex<LinkTable>
+    init(_ table: LinkTable) { self.table = Mutex(table) }
+}

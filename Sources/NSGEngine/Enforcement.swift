@@ -1,0 +1,119 @@
+package import NetworkTypes
+package import Nftables
+
+/// Brings the kernel's table to a wanted ruleset, by the order of E1, and proves by reading back that it is there.
+package struct Enforcement {
+    private let store: any RulesetStore
+    /// How often a change is planned anew because somebody else changed the ruleset meanwhile (`ERESTART`).
+    private static let attempts = 5
+
+    package init(store: any RulesetStore) { self.store = store }
+
+    /// What one application sent.
+    package struct Summary: Hashable, Sendable {
+        package var skeleton = 0
+        package var build = 0
+        package var swap = 0
+        /// Operations that are left for the sweep.
+        package var sweep = 0
+        package var isUnchanged: Bool { skeleton + build + swap + sweep == 0 }
+        package var messages: Int { skeleton + build + swap + sweep }
+    }
+
+    package enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
+        case refused(KernelError)
+        /// What was read back is not what was sent.
+        case differs([Operation])
+
+        package var description: String {
+            switch self {
+            case .refused(let error): "\(error)"
+            case .differs(let operations):
+                "the kernel's table differs from what was sent: it would take \(operations.count) more operations, first: "
+                    + (operations.first.map(\.description) ?? "")
+            }
+        }
+    }
+
+    /// Skeleton, new generation, swap. After a failure the old policy is in force as before, or the new one wholly.
+    package func apply(_ wanted: Ruleset) throws(Failure) -> Summary {
+        var summary = Summary()
+        for attempt in 1...Self.attempts {
+            do throws(KernelError) {
+                let (inForce, generation) = try store.dump(table: wanted.table)
+                let change = Change(from: inForce, to: wanted)
+                summary.skeleton += change.skeleton.count
+                summary.build += change.build.count
+                summary.swap += change.swap.count
+                summary.sweep = change.sweep.count
+                try commit(change, table: wanted.table, from: generation)
+                break
+            } catch {
+                guard error.isLostRace, attempt < Self.attempts else { throw .refused(error) }
+            }
+        }
+        try confirm(wanted)
+        return summary
+    }
+
+    private func commit(_ change: Change, table: String, from first: Generation) throws(KernelError) {
+        var generation = first
+        if !change.skeleton.isEmpty {
+            generation = try store.commit(change.skeleton, table: table, expecting: generation)
+        }
+        if !change.build.isEmpty {
+            generation = try store.commitInParts(change.build, table: table, expecting: generation)
+        }
+        if !change.swap.isEmpty {
+            _ = try store.commit(change.swap, table: table, expecting: generation)
+        }
+    }
+
+    private func confirm(_ wanted: Ruleset) throws(Failure) {
+        let present: Ruleset?
+        do throws(KernelError) {
+            present = try store.dump(table: wanted.table).ruleset
+        } catch {
+            throw .refused(error)
+        }
+        let change = Change(from: present, to: wanted)
+        let missing = change.skeleton + change.build + change.swap
+        guard missing.isEmpty else { throw .differs(missing) }
+    }
+
+    /// Takes out what nothing refers to any more. At least 100 ms after the swap, so that packets in flight have left it.
+    package func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
+        let (inForce, generation) = try store.dump(table: wanted.table)
+        guard let inForce else { return 0 }
+        let change = Change(from: inForce, to: wanted)
+        guard !change.sweep.isEmpty else { return 0 }
+        _ = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
+        return change.sweep.count
+    }
+
+    /// First every trampoline out of the base chains accepts, then `removeTable` may follow. False where there is no table.
+    package func open(table: String) throws(KernelError) -> Bool {
+        let (inForce, generation) = try store.dump(table: table)
+        guard let inForce else { return false }
+        let accept = Rule(.verdict(.accept))
+        let entrances = inForce.chains.values.filter { $0.attachpoint != nil }.flatMap(\.rules).flatMap(\.steps)
+            .compactMap { step -> ChainName? in
+                if case .verdict(let verdict) = step, let target = verdict.target, target.isTrampoline { return target }
+                return nil
+            }
+        let swap = entrances.filter { inForce.chains[$0]?.rules != [accept] }
+            .map { Operation.replaceRule(of: $0, with: accept) }
+        if !swap.isEmpty { _ = try store.commit(swap, table: table, expecting: generation) }
+        return true
+    }
+
+    package func removeTable(_ table: String) throws(KernelError) {
+        guard try store.dump(table: table).ruleset != nil else { return }
+        _ = try store.commit([.deleteTable], table: table, expecting: nil)
+    }
+}
+
+extension KernelError {
+    /// `ERESTART`: the ruleset was changed between reading and writing.
+    var isLostRace: Bool { errno == 85 }
+}

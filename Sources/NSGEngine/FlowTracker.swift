@@ -1,0 +1,248 @@
+package import FlowLog
+package import NSGCompiler
+import NSGModel
+
+/// Turns what the kernel reports into flow records: judged packets into B and D, conntrack into C and E.
+///
+/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). Conntrack tells which rules
+/// allowed a flow (its label), how much it carried, and when it ended. Both come with a delay of their own, in either order:
+/// whichever is first waits for the other.
+package struct FlowTracker: Sendable {
+    package var attributor: Attributor
+    private var flows: [UInt32: TrackedFlow] = [:]
+    /// Connections that are decided and whose packet has not come; oldest first.
+    private var unannounced: [FlowTuple: [UInt32]] = [:]
+    /// Allowed packets whose connection has not come.
+    private var waiting: [FlowTuple: [JudgedPacket]] = [:]
+    private var waitingCount = 0
+    private var refusedFurtherOn: [RefusedKey: RefusedTail] = [:]
+    private let limits: Limits
+
+    /// Bounds of what is remembered, each entry some hundred bytes.
+    package struct Limits: Sendable {
+        package var flows = 1_000_000
+        package var waiting = 65_536
+        /// How long a packet waits for its connection.
+        package var patience: UInt64 = 1_000_000_000
+        package init() {}
+    }
+
+    private struct RefusedKey: Hashable, Sendable {
+        var device: String?
+        var flow: FlowTuple
+    }
+
+    /// A packet that one interface allowed and the next refused: the first one's log has a flow of it, which ends unanswered.
+    private struct RefusedTail: Sendable {
+        var side: LoggedSide
+        var packets: UInt64
+        var bytes: UInt64
+        var last: Timestamp
+    }
+
+    package init(attributor: Attributor, limits: Limits = Limits()) {
+        self.attributor = attributor
+        self.limits = limits
+    }
+
+    package var liveFlows: Int { flows.count }
+
+    /// The numbers that flows carry, which must not be given to other rules.
+    package var numbersInUse: Set<RuleNumber> {
+        Set(flows.values.flatMap { $0.connection.label.map(FlowLabel.numbers(of:)) ?? [] })
+    }
+
+    // MARK: Judged packets
+
+    package mutating func judged(_ packet: JudgedPacket) -> [FlowRecord] {
+        switch packet.mark {
+        case .denied(let slot, let number): denied(packet, at: slot, by: number)
+        case .allowedAgain: began(packet, attributed: nil, id: nil)
+        case .allowed: allowed(packet)
+        }
+    }
+
+    private mutating func allowed(_ packet: JudgedPacket) -> [FlowRecord] {
+        if let id = takeUnannounced(packet.flow), flows[id] != nil {
+            return announce(packet, id: id)
+        }
+        if waitingCount >= limits.waiting { return began(packet, attributed: nil, id: nil) }
+        waiting[packet.flow, default: []].append(packet)
+        waitingCount += 1
+        return []
+    }
+
+    private mutating func announce(_ packet: JudgedPacket, id: UInt32) -> [FlowRecord] {
+        let label = flows[id]?.connection.label
+        let records = began(packet, attributed: label, id: id)
+        flows[id]?.sides = records.map(LoggedSide.init)
+        return records
+    }
+
+    /// One record for each bound interface; without a label the evaluator says which rules allowed.
+    private func began(_ packet: JudgedPacket, attributed label: UInt128?, id: UInt32?) -> [FlowRecord] {
+        attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).map { side in
+            let stages = label.map { attributor.stages(of: side, label: $0) } ?? attributor.derivedStages(of: side, packet.flow)
+            return FlowRecord(
+                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow, change: .began,
+                stages: stages, flowID: id)
+        }
+    }
+
+    private mutating func denied(_ packet: JudgedPacket, at slot: LabelSlot, by number: RuleNumber) -> [FlowRecord] {
+        let sides = attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice)
+        var records: [FlowRecord] = []
+        for side in sides {
+            if side.side == slot.side {
+                let stages = attributor.stages(of: side, packet.flow, deniedAt: slot, by: number)
+                records.append(
+                    FlowRecord(
+                        time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
+                        change: .denied, stages: stages))
+                break
+            }
+            records += passedOn(packet, by: side)
+        }
+        return records
+    }
+
+    private mutating func passedOn(_ packet: JudgedPacket, by side: Attributor.Side) -> [FlowRecord] {
+        let key = RefusedKey(device: side.interface.device, flow: packet.flow)
+        if var tail = refusedFurtherOn[key] {
+            tail.packets += 1
+            tail.bytes += packet.bytes
+            tail.last = packet.time
+            refusedFurtherOn[key] = tail
+            return []
+        }
+        let stages = attributor.derivedStages(of: side, packet.flow)
+        let logged = LoggedSide(interface: side.interface, direction: side.direction, stages: stages)
+        if refusedFurtherOn.count < limits.waiting {
+            refusedFurtherOn[key] = RefusedTail(side: logged, packets: 1, bytes: packet.bytes, last: packet.time)
+        }
+        return [
+            FlowRecord(
+                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow, change: .began,
+                stages: stages)
+        ]
+    }
+
+    // MARK: Connections
+
+    /// A connection is there: new, or found by a dump.
+    /// - Parameter isKnownFromBefore: found at the daemon's start; an earlier run logged how it began.
+    package mutating func appeared(_ connection: Connection, isKnownFromBefore: Bool = false) -> [FlowRecord] {
+        if let present = flows[connection.id], present.connection.flow == connection.flow {
+            flows[connection.id]?.connection.update(with: connection)
+            return []
+        }
+        let packet = takeWaiting(connection.flow)
+        guard packet != nil || connection.label.map(FlowLabel.isDecided) ?? false, flows.count < limits.flows else {
+            return []
+        }
+        var flow = TrackedFlow(connection: connection)
+        if isKnownFromBefore, let label = connection.label {
+            flow.attribution = .label
+            flow.sides = attributor.sides(of: connection.flow, label: label).map {
+                LoggedSide(
+                    interface: $0.interface, direction: $0.direction, stages: attributor.stages(of: $0, label: label))
+            }
+        }
+        flows[connection.id] = flow
+        if let packet { return announce(packet, id: connection.id) }
+        if !isKnownFromBefore { unannounced[connection.flow, default: []].append(connection.id) }
+        return []
+    }
+
+    /// Something about it changed; true where its totals should be asked for, since it has closed.
+    package mutating func changed(_ connection: Connection) -> Bool {
+        guard var flow = flows[connection.id], flow.connection.flow == connection.flow else { return false }
+        let closes = connection.isClosed && !flow.connection.isClosed
+        flow.connection.update(with: connection)
+        flows[connection.id] = flow
+        return closes && !flow.hasEnded
+    }
+
+    /// A closed connection's totals have come: its E need not wait until the kernel forgets the entry.
+    package mutating func closed(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
+        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, !flow.sides.isEmpty,
+            !flow.hasEnded
+        else { return [] }
+        flow.connection.update(with: connection)
+        let records = flow.end(at: time)
+        flows[connection.id] = flow
+        return records
+    }
+
+    /// The kernel has forgotten it. After an E that came early there is another only if it carried more since.
+    package mutating func ended(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
+        guard var flow = flows[connection.id], flow.connection.flow == connection.flow else { return [] }
+        flow.connection.update(with: connection)
+        flows[connection.id] = nil
+        if flow.sides.isEmpty {
+            // It ended before its packet came; the packet still says that it began.
+            guard let packet = takeWaiting(connection.flow) else { return [] }
+            return began(packet, attributed: flow.connection.label, id: connection.id)
+        }
+        return flow.hasEnded && !flow.hasMore ? [] : flow.end(at: time)
+    }
+
+    // MARK: Dumps and time
+
+    /// Compares with everything the kernel tracks. What it no longer has has ended unseen.
+    /// - Parameter continues: whether this is the common tick on which live flows get their C.
+    package mutating func reconcile(_ dump: [Connection], continues: Bool, at time: Timestamp) -> [FlowRecord] {
+        var records: [FlowRecord] = []
+        var seen = Set<UInt32>(minimumCapacity: dump.count)
+        for connection in dump {
+            seen.insert(connection.id)
+            if let present = flows[connection.id], present.connection.flow != connection.flow {
+                records += ended(present.connection, at: time)
+            }
+            records += appeared(connection)
+            if continues, var flow = flows[connection.id], !flow.sides.isEmpty, !flow.hasEnded {
+                records += flow.continued(at: time)
+                flows[connection.id] = flow
+            }
+        }
+        for (id, flow) in flows where !seen.contains(id) { records += ended(flow.connection, at: time) }
+        return records
+    }
+
+    /// Gives up waiting where it took too long. To be called about once a second.
+    package mutating func tick(now: Timestamp) -> [FlowRecord] {
+        var records: [FlowRecord] = []
+        for (flow, packets) in waiting {
+            let late = packets.filter { $0.time.nanoseconds + limits.patience <= now.nanoseconds }
+            guard !late.isEmpty else { continue }
+            // Allowed by us and dropped by another table, or a connection of one packet whose event was lost.
+            for packet in late { records += began(packet, attributed: nil, id: nil) }
+            let rest = packets.filter { $0.time.nanoseconds + limits.patience > now.nanoseconds }
+            waiting[flow] = rest.isEmpty ? nil : rest
+            waitingCount -= late.count
+        }
+        for (key, tail) in refusedFurtherOn where tail.last.adding(seconds: 60) <= now {
+            refusedFurtherOn[key] = nil
+            let counters = FlowCounters(packetsSent: tail.packets, bytesSent: tail.bytes)
+            records.append(tail.side.record(of: key.flow, .ended(.counted(counters)), at: tail.last))
+        }
+        return records.sorted { $0.time < $1.time }
+    }
+
+    private mutating func takeUnannounced(_ flow: FlowTuple) -> UInt32? {
+        while var ids = unannounced[flow], !ids.isEmpty {
+            let id = ids.removeFirst()
+            unannounced[flow] = ids.isEmpty ? nil : ids
+            if flows[id]?.sides.isEmpty ?? false { return id }
+        }
+        return nil
+    }
+
+    private mutating func takeWaiting(_ flow: FlowTuple) -> JudgedPacket? {
+        guard var packets = waiting[flow], !packets.isEmpty else { return nil }
+        let packet = packets.removeFirst()
+        waiting[flow] = packets.isEmpty ? nil : packets
+        waitingCount -= 1
+        return packet
+    }
+}

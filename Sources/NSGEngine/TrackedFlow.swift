@@ -1,0 +1,58 @@
+import FlowLog
+import NSGModel
+
+/// One interface's part in a flow: what its records repeat.
+struct LoggedSide: Sendable {
+    var interface: LoggedInterface
+    var direction: Direction
+    var stages: [StageRecord]
+
+    init(interface: LoggedInterface, direction: Direction, stages: [StageRecord]) {
+        self.interface = interface
+        self.direction = direction
+        self.stages = stages
+    }
+
+    init(_ record: FlowRecord) {
+        self.init(interface: record.interface, direction: record.direction, stages: record.stages)
+    }
+
+    func record(
+        of flow: FlowTuple, _ change: FlowChange, at time: Timestamp, attribution: Attribution = .packet, id: UInt32? = nil
+    ) -> FlowRecord {
+        FlowRecord(
+            time: time, interface: interface, direction: direction, flow: flow, change: change, stages: stages,
+            attribution: attribution, flowID: id)
+    }
+}
+
+/// A connection that every list allowed, from its first packet until the kernel forgets it.
+struct TrackedFlow: Sendable {
+    var connection: Connection
+    /// Empty until the flow's packet has come.
+    var sides: [LoggedSide] = []
+    var attribution: Attribution = .packet
+    /// Totals that records have told of.
+    private var reported = FlowCounters.zero
+    private(set) var hasEnded = false
+
+    init(connection: Connection) { self.connection = connection }
+
+    /// Whether it carried anything since its last record.
+    var hasMore: Bool { connection.totals.map { $0.increment(since: reported) != .zero } ?? false }
+
+    mutating func end(at time: Timestamp) -> [FlowRecord] {
+        hasEnded = true
+        return records(FlowChange.ended, at: time)
+    }
+
+    mutating func continued(at time: Timestamp) -> [FlowRecord] { records(FlowChange.continued, at: time) }
+
+    private mutating func records(_ change: (Traffic) -> FlowChange, at time: Timestamp) -> [FlowRecord] {
+        let traffic = connection.totals.map { Traffic.counted($0.increment(since: reported)) } ?? .uncounted
+        reported = connection.totals ?? reported
+        return sides.map {
+            $0.record(of: connection.flow, change(traffic), at: time, attribution: attribution, id: connection.id)
+        }
+    }
+}

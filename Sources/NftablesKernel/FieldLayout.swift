@@ -1,0 +1,85 @@
+internal import CNftnl
+internal import Nftables
+
+// Where the kernel finds a field, and how its value lies in a register.
+
+extension Field {
+    /// What loads the whole field into register 1.
+    var load: Expression {
+        let network = NFT_PAYLOAD_NETWORK_HEADER.rawValue
+        let transport = NFT_PAYLOAD_TRANSPORT_HEADER.rawValue
+        return switch self {
+        case .family: .meta(key: NFT_META_NFPROTO.rawValue)
+        case .protocol: .meta(key: NFT_META_L4PROTO.rawValue)
+        case .inputDevice: .meta(key: NFT_META_IIFNAME.rawValue)
+        case .outputDevice: .meta(key: NFT_META_OIFNAME.rawValue)
+        case .ipSource: .payload(base: network, offset: 12, length: 4)
+        case .ipDestination: .payload(base: network, offset: 16, length: 4)
+        case .ip6Source: .payload(base: network, offset: 8, length: 16)
+        case .ip6Destination: .payload(base: network, offset: 24, length: 16)
+        case .sourcePort: .payload(base: transport, offset: 0, length: 2)
+        case .destinationPort: .payload(base: transport, offset: 2, length: 2)
+        case .icmpType, .icmpv6Type: .payload(base: transport, offset: 0, length: 1)
+        case .connectionState: .conntrack(key: NFT_CT_STATE.rawValue, direction: nil)
+        case .connectionLabel: .conntrack(key: NFT_CT_LABELS.rawValue, direction: nil)
+        case .originalPackets: .conntrack(key: NFT_CT_PKTS.rawValue, direction: 0)
+        }
+    }
+
+    /// What loads the first `length` bytes of an address.
+    func load(first length: Int) -> Expression? {
+        guard isAddress, case .payload(let base, let offset, _) = load else { return nil }
+        return .payload(base: base, offset: offset, length: UInt32(length))
+    }
+
+    /// The field that an expression loads, and how many of its bytes.
+    /// - Parameter isICMPv6: an ICMP type is read at the same place for both families; what matched before it decides.
+    init?(loadedBy expression: Expression, isICMPv6: Bool, length: inout Int) {
+        let fields = Self.allCases.filter { $0 != (isICMPv6 ? .icmpType : .icmpv6Type) }
+        if let field = fields.first(where: { $0.load == expression }) {
+            length = field.width
+            self = field
+            return
+        }
+        guard case .payload(_, _, let loaded) = expression, loaded > 0, loaded < 16 else { return nil }
+        guard
+            let field = fields.first(where: { $0.width > Int(loaded) && $0.load(first: Int(loaded)) == expression })
+        else { return nil }
+        length = Int(loaded)
+        self = field
+    }
+
+    var isAddress: Bool {
+        switch self {
+        case .ipSource, .ipDestination, .ip6Source, .ip6Destination: true
+        default: false
+        }
+    }
+
+    /// Fields that are sets of bits, of which a rule asks for any.
+    var isBitmask: Bool { self == .connectionState || self == .connectionLabel }
+
+    /// Whether less and greater mean something to the kernel, which compares byte by byte.
+    var isOrdered: Bool { !isBitmask && !isDevice }
+
+    private var isInHostOrder: Bool { isBitmask || self == .originalPackets }
+
+    /// The value as the kernel loads it. Numbers of conntrack are in host order; bit n of a label is bit n % 8 of byte n / 8; the first
+    /// character of a device name is the most significant byte.
+    func bytes(of value: UInt128) -> [UInt8] {
+        let bytes = networkOrderBytes(of: value)
+        return isInHostOrder && UInt16(1).littleEndian == 1 || self == .connectionLabel ? bytes.reversed() : bytes
+    }
+
+    func networkOrderBytes(of value: UInt128) -> [UInt8] {
+        (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt128(8 * (width - 1 - $0))) }
+    }
+
+    func value(of bytes: [UInt8], inNetworkOrder: Bool = false) -> UInt128 {
+        let isReversed = isInHostOrder && !inNetworkOrder
+        return (isReversed ? bytes.reversed() : bytes).reduce(0) { $0 << 8 | UInt128($1) }
+    }
+
+    /// Whether the value fits the field.
+    func holds(_ value: UInt128) -> Bool { width == 16 || value >> UInt128(8 * width) == 0 }
+}

@@ -1,0 +1,253 @@
+internal import CNftnl
+package import Netlink
+package import NetworkTypes
+package import Nftables
+
+/// Whose tables are, where the kernel lets one say so.
+package enum TableOwnership: Sendable {
+    /// Anybody's: other programs may change and delete them.
+    case shared
+    /// The socket's (`NFT_TABLE_F_OWNER`): others are refused, `nft flush ruleset` passes over them; they outlive the socket
+    /// (`NFT_TABLE_F_PERSIST`, about Linux 6.9).
+    case ownedAndPersistent
+
+    var flags: UInt32 {
+        switch self {
+        case .shared: 0
+        case .ownedAndPersistent: 2 | 4
+        }
+    }
+}
+
+/// The kernel's tables of family inet, over one netlink socket. Used from one executor.
+package final class KernelRulesetStore: RulesetStore {
+    var socket: NetlinkSocket
+    private let ownership: TableOwnership
+    /// `sk_sndbuf`, as getsockopt gives it: a batch may measure 32 bytes less.
+    private var sendBuffer: Int
+
+    /// A part of `commitInParts`: the kernel holds its lock over all rulesets while it takes one in.
+    private static let partLimit = 1 << 20
+    private static let margin = 64
+
+    /// - Parameter ownership: of tables that are made from now on.
+    package convenience init(ownership: TableOwnership = .shared) throws(KernelError) {
+        try self.init(over: NetlinkSocket(.netfilter), ownership: ownership)
+    }
+
+    /// Over a socket that was kept, with the ownership that goes with it.
+    package init(over socket: consuming NetlinkSocket, ownership: TableOwnership = .shared) throws(KernelError) {
+        self.socket = socket
+        self.ownership = ownership
+        sendBuffer = 0
+        try self.socket.setExtendedAcknowledgement(true)
+        // Answers are refusals only, at most one a message; dumps come in pieces of up to 32 KiB.
+        sendBuffer = self.socket.enlargeBuffers(send: 1 << 18, receive: 1 << 20).send
+    }
+
+    /// The socket's descriptor, for the service manager's store; the socket keeps it.
+    package var descriptor: Int32 { socket.descriptor }
+
+    package func generation() throws(KernelError) -> Generation {
+        var found: UInt32?
+        let request = Self.request(NFT_MSG_GETGEN, flags: UInt16(NLM_F_ACK))
+        try socket.request(request, doing: "read the number of the ruleset") { message in
+            if message.isTables(NFT_MSG_NEWGEN) { found = message.attributes(after: 4).first(NFTA_GEN_ID)?.uint32 }
+        }
+        guard let found else { throw KernelError(errno: 71, doing: "read the number of the ruleset") }
+        return Generation(found)
+    }
+
+    package func commit(
+        _ operations: [Operation], table: String, expecting expected: Generation?
+    ) throws(KernelError) -> Generation {
+        if operations.isEmpty { return try numbered(expected) }
+        var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
+        var batch = Batch(firstSequence: nextSequence())
+        for operation in operations {
+            try add(operation, to: &batch, with: &encoder, table: table)
+        }
+        return try transact(batch.sealed(), table: table, expecting: expected)
+    }
+
+    package func commitInParts(
+        _ operations: [Operation], table: String, expecting expected: Generation?
+    ) throws(KernelError) -> Generation {
+        if operations.isEmpty { return try numbered(expected) }
+        var current = expected
+        var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
+        enlargeSendBuffer(to: Self.partLimit + Self.margin)
+        let limit = min(Self.partLimit, sendBuffer - Self.margin)
+        var batch = Batch(firstSequence: nextSequence())
+        for operation in operations {
+            let handle = try handleToReplace(by: operation, table: table)
+            for (index, message) in try encoder.messages(for: operation, replacing: handle).enumerated() {
+                if !batch.isEmpty, batch.byteCount(with: message.count) > limit {
+                    let full = batch.sealed()
+                    batch = Batch(firstSequence: nextSequence())
+                    let reached = try transact(full, table: table, expecting: current)
+                    if expected != nil { current = reached }
+                }
+                batch.append(message, of: operation, isFirst: index == 0)
+            }
+        }
+        return try transact(batch.sealed(), table: table, expecting: current)
+    }
+
+    private func add(
+        _ operation: Operation, to batch: inout Batch, with encoder: inout OperationEncoder, table: String
+    ) throws(KernelError) {
+        let handle = try handleToReplace(by: operation, table: table)
+        for (index, message) in try encoder.messages(for: operation, replacing: handle).enumerated() {
+            batch.append(message, of: operation, isFirst: index == 0)
+        }
+    }
+
+    /// Sends the batch; where nothing was expected, expects what is there, so that an answer that was lost can be told.
+    private func transact(
+        _ sealed: SealedBatch, table: String, expecting expected: Generation?
+    ) throws(KernelError) -> Generation {
+        var sealed = sealed
+        var attempt = 0
+        while true {
+            attempt += 1
+            let current = try numbered(expected)
+            sealed.expect(current)
+            do throws(KernelError) {
+                return try send(sealed, table: table, expecting: current)
+            } catch {
+                // Somebody else came first.
+                guard error.errno == Self.restart, expected == nil, attempt < 16 else { throw error }
+            }
+        }
+    }
+
+    private func numbered(_ expected: Generation?) throws(KernelError) -> Generation {
+        if let expected { expected } else { try generation() }
+    }
+
+    /// `ERESTART`
+    private static let restart: Int32 = 85
+
+    /// The kernel carries a batch out before `sendmsg` returns and answers with its refusals alone, so that nothing to read means done.
+    private func send(
+        _ sealed: SealedBatch, table: String, expecting expected: Generation
+    ) throws(KernelError) -> Generation {
+        let count = sealed.operations.count
+        let doing = "commit \(count) operation\(count == 1 ? "" : "s") to table inet \(table)"
+        enlargeSendBuffer(to: sealed.bytes.count + Self.margin)
+        do throws(KernelError) {
+            try socket.send(sealed.bytes)
+        } catch {
+            throw KernelError(errno: error.errno, doing: "\(doing) (\(sealed.bytes.count) bytes)")
+        }
+        let (refusal, wasOverrun) = try firstRefusal(of: sealed, doing: doing)
+        if let refusal { throw refusal }
+        let reached = try generation()
+        if reached == expected {
+            // Operations that find nothing to do leave the number as it is.
+            if !wasOverrun, sealed.operations.allSatisfy(\.mayBeVoid) { return expected }
+            throw KernelError(
+                errno: wasOverrun ? 105 : 71, doing: doing,
+                explanation: "its answer was lost, and the ruleset is as it was")
+        }
+        // Not what was read: a commit of somebody else after ours must be seen by whoever expects this one.
+        return expected.next
+    }
+
+    private func firstRefusal(
+        of sealed: SealedBatch, doing: String
+    ) throws(KernelError) -> (refusal: KernelError?, wasOverrun: Bool) {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        var refusal: KernelError?
+        var wasOverrun = false
+        while true {
+            switch try socket.receive(into: &buffer, waiting: .none) {
+            case .nothing: return (refusal, wasOverrun)
+            case .overrun, .truncated: wasOverrun = true
+            case .datagram(let count):
+                for message in NetlinkMessages(buffer[..<count]) where refusal == nil && message.isError {
+                    guard sealed.holds(message.sequence), let answer = message.answer else { continue }
+                    let operation = sealed.operation(at: answer.sequence)
+                    refusal = answer.error(doing: doing, object: operation.map { "\($0)" })
+                }
+            }
+        }
+    }
+
+    private func enlargeSendBuffer(to size: Int) {
+        if sendBuffer < size { sendBuffer = max(sendBuffer, socket.enlargeBuffers(send: size, receive: 1 << 20).send) }
+    }
+
+    private func nextSequence() -> UInt32 { socket.nextSequence() }
+
+    /// The handle of the chain's only rule. Read now; the number of the ruleset that the batch expects covers the time until it arrives.
+    private func handleToReplace(by operation: Operation, table: String) throws(KernelError) -> UInt64? {
+        guard case .replaceRule(let chain, _) = operation else { return nil }
+        let handles = try ruleHandles(of: chain, table: table)
+        guard handles.count == 1, let handle = handles.first else {
+            throw KernelError(
+                errno: 2, doing: "find the rule to replace", object: "\(operation)",
+                explanation: "chain \(chain) has \(handles.count) rules, where a swap replaces the only one")
+        }
+        return handle
+    }
+
+    private func ruleHandles(of chain: ChainName, table: String) throws(KernelError) -> [UInt64] {
+        try requireName(chain.description, of: "chain")
+        var writer = NetlinkWriter()
+        writer.beginTables(NFT_MSG_GETRULE, flags: UInt16(NLM_F_DUMP))
+        try writer.put(UInt16(NFTA_RULE_TABLE.rawValue), string: table)
+        try writer.put(UInt16(NFTA_RULE_CHAIN.rawValue), string: chain.description)
+        writer.end()
+        var handles: [UInt64] = []
+        try socket.dump(writer.bytes, doing: "list the rules of \(chain)", restart: { handles = [] }) { message in
+            let attributes = message.attributes(after: 4)
+            // Kernels that pass over the filter list everything.
+            guard message.isTables(NFT_MSG_NEWRULE), attributes.first(NFTA_RULE_TABLE)?.string == table,
+                attributes.first(NFTA_RULE_CHAIN)?.string == chain.description,
+                let handle = attributes.first(NFTA_RULE_HANDLE)?.uint64
+            else { return }
+            handles.append(handle)
+        }
+        return handles
+    }
+
+    /// A request without attributes.
+    static func request(_ type: nf_tables_msg_types, flags: UInt16) -> [UInt8] {
+        var writer = NetlinkWriter()
+        writer.beginTables(type, flags: flags)
+        writer.end()
+        return writer.bytes
+    }
+}
+
+extension Generation {
+    /// The number after one commit; the kernel leaves out 0.
+    fileprivate var next: Generation { Generation(number == .max ? 1 : number + 1) }
+}
+
+extension Operation {
+    /// Whether it can find nothing to do and yet succeed.
+    fileprivate var mayBeVoid: Bool {
+        switch self {
+        case .flushChain: true
+        case .addElements(let elements, _): elements.isEmpty
+        default: false
+        }
+    }
+}
+
+extension NetlinkWriter {
+    /// Opens a message of family inet.
+    mutating func beginTables(_ type: nf_tables_msg_types, flags: UInt16) {
+        begin(type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(type.rawValue), flags: flags)
+        putNetfilterHeader(family: UInt8(NFPROTO_INET))
+    }
+}
+
+extension NetlinkMessage {
+    func isTables(_ type: nf_tables_msg_types) -> Bool {
+        subsystem == UInt8(NFNL_SUBSYS_NFTABLES) && operation == UInt8(type.rawValue)
+    }
+}

@@ -1,0 +1,76 @@
+internal import CNftnl
+internal import Netlink
+internal import Nftables
+
+// What the kernel dumps of chains, rules and sets. What somebody else made in our table becomes a value that equals none of ours and
+// says so, so that a comparison shows it.
+
+extension Chain {
+    /// Nil without a name. A base chain that is not of type filter with policy accept, or whose table is switched off, begins with a
+    /// rule that is not ours.
+    init?(reading attributes: NetlinkAttributes, isDormant: Bool) {
+        guard let name = attributes.first(NFTA_CHAIN_NAME)?.string else { return nil }
+        guard let hook = attributes.first(NFTA_CHAIN_HOOK)?.nested else {
+            self.init(ChainName(name), rules: [])
+            return
+        }
+        let number = hook.first(NFTA_HOOK_HOOKNUM)?.uint32
+        let type = attributes.first(NFTA_CHAIN_TYPE)?.string ?? "filter"
+        let priority = Int32(bitPattern: hook.first(NFTA_HOOK_PRIORITY)?.uint32 ?? 0)
+        let known = number.flatMap(Hook.init(rawValue:))
+        var oddities: [String] = []
+        if type != "filter" { oddities.append("type \(type)") }
+        if known == nil { oddities.append("hook \(number.map { "\($0)" } ?? "none")") }
+        if attributes.first(NFTA_CHAIN_POLICY)?.uint32 ?? 1 != 1 { oddities.append("policy drop") }
+        if isDormant { oddities.append("the table is dormant") }
+        self.init(
+            ChainName(name), at: Attachpoint(hook: known ?? .prerouting, priority: priority),
+            rules: oddities.isEmpty ? [] : [Rule([], comment: "not ours: " + oddities.joined(separator: ", "))])
+    }
+}
+
+extension Rule {
+    init(reading attributes: NetlinkAttributes) {
+        let expressions = attributes.first(NFTA_RULE_EXPRESSIONS).map(Expression.list(in:)) ?? []
+        let data = attributes.first(NFTA_RULE_USERDATA)?.payload ?? []
+        let comment = UserData.value(UserData.ruleComment, in: data)
+            .map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        self.init(reading: expressions, comment: comment)
+    }
+}
+
+extension NamedSet {
+    /// Nil without a name. A set that none of ours can be holds one element that says so.
+    init?(reading attributes: NetlinkAttributes) {
+        guard let name = attributes.first(NFTA_SET_NAME)?.string else { return nil }
+        let flags = attributes.first(NFTA_SET_FLAGS)?.uint32 ?? 0
+        let isInterval = flags & UInt32(NFT_SET_INTERVAL.rawValue) != 0
+        let isMap = flags & UInt32(NFT_SET_MAP.rawValue) != 0
+        let ours = UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue)
+        let number = attributes.first(NFTA_SET_KEY_TYPE)?.uint32 ?? 0
+        let width = attributes.first(NFTA_SET_KEY_LEN)?.uint32 ?? 0
+        let data = attributes.first(NFTA_SET_DATA_TYPE)?.uint32
+        let isOurs = flags & ~ours == 0 && (!isMap || data == UInt32(NFT_DATA_VERDICT.rawValue))
+        let keyType = isOurs ? KeyType(number: number, width: width) : nil
+        let stranger = SetElement(.device("not ours: keys of type \(number), flags \(flags)"))
+        self.init(
+            SetName(name), keyType: keyType ?? .deviceName, isInterval: isInterval, isVerdictMap: isMap,
+            elements: keyType == nil ? [stranger] : [])
+    }
+}
+
+extension KernelElement {
+    /// Nil for an element that none of ours can be: one with a time-out, a range in one element, a verdict that we never give.
+    init?(reading element: NetlinkAttributes, inMap isMap: Bool) {
+        guard let key = element.first(NFTA_SET_ELEM_KEY)?.nested.first(NFTA_DATA_VALUE)?.bytes,
+            element.first(NFTA_SET_ELEM_TIMEOUT) == nil, element.first(NFTA_SET_ELEM_KEY_END) == nil,
+            element.first(NFTA_SET_ELEM_EXPR) == nil
+        else { return nil }
+        let flags = element.first(NFTA_SET_ELEM_FLAGS)?.uint32 ?? 0
+        guard flags & ~UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) == 0 else { return nil }
+        let isEnd = flags != 0
+        let verdict = element.first(NFTA_SET_ELEM_DATA).flatMap { Verdict(reading: $0.nested) }
+        guard isEnd || (verdict != nil) == isMap else { return nil }
+        self.init(key: key, isEnd: isEnd, verdict: isEnd ? nil : verdict)
+    }
+}

@@ -1,0 +1,191 @@
+internal import CNftnl
+internal import NetworkTypes
+internal import Nftables
+
+// Steps to expressions and back. The patterns are those of nft 1.0.6, so that `nft list` prints our rules as the IR prints them.
+
+extension Rule {
+    /// Throws `EOPNOTSUPP` for a comparison that the field does not have, `ERANGE` for a value that does not fit it.
+    func expressions() throws(KernelError) -> [Expression] {
+        var all: [Expression] = []
+        for step in steps { all += try step.expressions() }
+        // NFT_RULE_MAXEXPRS
+        guard all.count <= 128 else {
+            throw KernelError(
+                errno: 7, doing: "encode a rule of \(all.count) expressions, where 128 fit", object: "\(self)")
+        }
+        return all
+    }
+
+    /// A rule that is not exactly what `expressions()` makes of some steps is somebody else's: it comes without steps and with a
+    /// comment that says what it is, so that it differs from each of ours.
+    init(reading expressions: [Expression], comment: String?) {
+        var reader = StepReader(expressions)
+        let rule = Rule(reader.steps(), comment: comment)
+        if let encoded = try? rule.expressions(), encoded == expressions {
+            self = rule
+        } else {
+            let text = expressions.map { "[ \($0) ]" }.joined(separator: " ")
+            self.init([], comment: "not ours: \(text)" + (comment.map { " (\($0))" } ?? ""))
+        }
+    }
+}
+
+extension Step {
+    fileprivate func expressions() throws(KernelError) -> [Expression] {
+        switch self {
+        case .match(let field, let comparison):
+            return try field.expressions(for: comparison)
+        case .lookup(let field, let set):
+            return [field.load, .lookup(set: set.description, yieldsVerdict: false)]
+        case .dispatch(let field, let map):
+            return [field.load, .lookup(set: map.description, yieldsVerdict: true)]
+        case .counter(let name):
+            return [.counter(name: name.description)]
+        case .setLabel(let bits):
+            return [.load(Field.connectionLabel.bytes(of: bits)), .setConntrack(key: NFT_CT_LABELS.rawValue)]
+        case .log(let copy):
+            return [.log(copy)]
+        case .verdict(let verdict):
+            return [.verdict(verdict)]
+        }
+    }
+}
+
+extension Field {
+    fileprivate func expressions(for comparison: Comparison) throws(KernelError) -> [Expression] {
+        switch comparison {
+        case .equals(let value):
+            return [load, .compare(.equal, bytes(of: try checked(value, in: comparison)))]
+        case .isNot(let value):
+            return [load, .compare(.notEqual, bytes(of: try checked(value, in: comparison)))]
+        case .prefix(let value, let length):
+            return try prefix(checked(value, in: comparison), length: length)
+        case .range(let range):
+            guard isOrdered else { throw refusal(of: comparison) }
+            let bounds = (networkOrderBytes(of: range.lowerBound), try checked(range.upperBound, in: comparison))
+            return loadInNetworkOrder + [
+                .compare(.atLeast, bounds.0), .compare(.atMost, networkOrderBytes(of: bounds.1)),
+            ]
+        case .hasAny(let bits):
+            guard isBitmask else { throw refusal(of: comparison) }
+            let mask = bytes(of: try checked(bits, in: comparison))
+            return [load, .bitwise(mask: mask), .compare(.notEqual, bytes(of: 0))]
+        case .isGreater(let value):
+            guard isOrdered else { throw refusal(of: comparison) }
+            return loadInNetworkOrder + [
+                .compare(.greater, networkOrderBytes(of: try checked(value, in: comparison)))
+            ]
+        }
+    }
+
+    /// A prefix of whole bytes loads only these; a full one keeps its mask, and with it its length.
+    private func prefix(_ value: UInt128, length: Int) throws(KernelError) -> [Expression] {
+        guard isAddress, (0...8 * width).contains(length) else {
+            throw refusal(of: .prefix(value, length: length))
+        }
+        let mask = (UInt128.max << UInt128(128 - length)) >> UInt128(128 - 8 * width)
+        if length % 8 == 0, 1..<width ~= length / 8, let load = load(first: length / 8) {
+            return [load, .compare(.equal, Array(networkOrderBytes(of: value & mask).prefix(length / 8)))]
+        }
+        return [load, .bitwise(mask: bytes(of: mask)), .compare(.equal, bytes(of: value & mask))]
+    }
+
+    private var loadInNetworkOrder: [Expression] {
+        self == .originalPackets ? [load, .toNetworkOrder(length: 8)] : [load]
+    }
+
+    private func checked(_ value: UInt128, in comparison: Comparison) throws(KernelError) -> UInt128 {
+        guard holds(value) else {
+            throw KernelError(
+                errno: 34, doing: "encode a match", object: "\(Step.match(self, comparison))",
+                explanation: "the value is wider than \(width) bytes")
+        }
+        return value
+    }
+
+    private func refusal(of comparison: Comparison) -> KernelError {
+        KernelError(
+            errno: 95, doing: "encode a match", object: "\(Step.match(self, comparison))",
+            explanation: "this field cannot be compared so")
+    }
+}
+
+/// Reads steps from the front of a list of expressions.
+private struct StepReader {
+    private var rest: ArraySlice<Expression>
+    /// A match before this has settled ICMPv6 or IPv6.
+    private var isICMPv6 = false
+
+    init(_ expressions: [Expression]) { rest = expressions[...] }
+
+    /// As many as can be read.
+    mutating func steps() -> [Step] {
+        var steps: [Step] = []
+        while !rest.isEmpty, let step = next() {
+            if step == .match(.protocol, .equals(58)) || step == .match(.family, .equals(10)) { isICMPv6 = true }
+            steps.append(step)
+        }
+        return steps
+    }
+
+    private mutating func next() -> Step? {
+        guard let first = rest.popFirst() else { return nil }
+        switch first {
+        case .counter(let name): return .counter(CounterName(name))
+        case .log(let copy): return .log(copy)
+        case .verdict(let verdict): return .verdict(verdict)
+        case .load(let bytes):
+            guard case .setConntrack = rest.popFirst() else { return nil }
+            return .setLabel(Field.connectionLabel.value(of: bytes))
+        case .payload, .meta, .conntrack: return use(of: first)
+        case .bitwise, .toNetworkOrder, .compare, .lookup, .setConntrack, .foreign: return nil
+        }
+    }
+
+    private mutating func use(of load: Expression) -> Step? {
+        var loaded = 0
+        guard let field = Field(loadedBy: load, isICMPv6: isICMPv6, length: &loaded) else { return nil }
+        var isConverted = false
+        if case .toNetworkOrder = rest.first {
+            isConverted = true
+            rest.removeFirst()
+        }
+        switch rest.popFirst() {
+        case .lookup(let set, let yieldsVerdict):
+            return yieldsVerdict ? .dispatch(field, through: SetName(set)) : .lookup(field, in: SetName(set))
+        case .bitwise(let mask):
+            return masked(field, by: mask)
+        case .compare(.equal, let bytes) where loaded < field.width:
+            let value = field.value(of: bytes) << UInt128(8 * (field.width - loaded))
+            return .match(field, .prefix(value, length: 8 * loaded))
+        case .compare(let relation, let bytes):
+            return compared(field, relation, field.value(of: bytes, inNetworkOrder: isConverted), isConverted)
+        default:
+            return nil
+        }
+    }
+
+    private mutating func compared(
+        _ field: Field, _ relation: Expression.Relation, _ value: UInt128, _ isConverted: Bool
+    ) -> Step? {
+        switch relation {
+        case .equal: return .match(field, .equals(value))
+        case .notEqual: return .match(field, .isNot(value))
+        case .greater: return .match(field, .isGreater(than: value))
+        case .atLeast:
+            guard case .compare(.atMost, let bytes) = rest.popFirst() else { return nil }
+            let upper = field.value(of: bytes, inNetworkOrder: isConverted)
+            return value <= upper ? .match(field, .range(value...upper)) : nil
+        case .less, .atMost: return nil
+        }
+    }
+
+    private mutating func masked(_ field: Field, by mask: [UInt8]) -> Step? {
+        guard case .compare(let relation, let bytes) = rest.popFirst() else { return nil }
+        if field.isBitmask, relation == .notEqual { return .match(field, .hasAny(field.value(of: mask))) }
+        guard field.isAddress, relation == .equal else { return nil }
+        let ones = field.value(of: mask).nonzeroBitCount
+        return .match(field, .prefix(field.value(of: bytes), length: ones))
+    }
+}

@@ -1,0 +1,122 @@
+package import NetworkTypes
+
+/// The network and transport headers of a packet, as far as its bytes go.
+package struct PacketHeader: Hashable, Sendable {
+    /// The bits of the TCP header's flag byte.
+    package struct TCPFlags: OptionSet, Hashable, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package static let fin = Self(rawValue: 1)
+        package static let syn = Self(rawValue: 2)
+        package static let rst = Self(rawValue: 4)
+        package static let ack = Self(rawValue: 16)
+    }
+
+    package var source: IPAddress
+    package var destination: IPAddress
+    /// What follows the last header that could be read: of IPv6, extension headers are passed over.
+    package var `protocol`: IPProtocol
+    /// Of TCP, UDP, SCTP, DCCP and UDP-Lite; nil where the bytes end first, and in later fragments.
+    package var sourcePort: UInt16?
+    package var destinationPort: UInt16?
+    /// Of ICMP and ICMPv6.
+    package var icmpType: UInt8?
+    package var icmpCode: UInt8?
+    package var tcpFlags: TCPFlags?
+    /// Bytes of the packet on the wire by its own header, which counts itself; a logged packet may be cut.
+    package var totalLength: Int
+    /// Part of a packet that was not reassembled.
+    package var isFragment: Bool
+
+    /// Nil where the bytes end before both addresses, or are neither IPv4 nor IPv6.
+    package init?(_ packet: ArraySlice<UInt8>) {
+        switch packet.first.map({ $0 >> 4 }) {
+        case 4: self.init(v4: Bytes(packet))
+        case 6: self.init(v6: Bytes(packet))
+        default: return nil
+        }
+    }
+
+    private init?(v4 packet: Bytes) {
+        guard let source = packet.address(12, 4), let destination = packet.address(16, 4), let number = packet[9],
+            let length = packet.uint16(2), let fragment = packet.uint16(6), let version = packet[0]
+        else { return nil }
+        (self.source, self.destination) = (source, destination)
+        `protocol` = IPProtocol(rawValue: number)
+        totalLength = Int(length)
+        isFragment = fragment & 0x3fff != 0
+        let headerLength = Int(version & 15) * 4
+        guard headerLength >= 20, fragment & 0x1fff == 0 else { return }
+        readTransport(packet.from(headerLength))
+    }
+
+    private init?(v6 packet: Bytes) {
+        guard let source = packet.address(8, 16), let destination = packet.address(24, 16), var next = packet[6],
+            let length = packet.uint16(4)
+        else { return nil }
+        (self.source, self.destination) = (source, destination)
+        `protocol` = IPProtocol(rawValue: next)
+        totalLength = 40 + Int(length)
+        isFragment = false
+        var offset = 40
+        // No honest packet has more extension headers; a crafted one may.
+        for _ in 0..<8 where Self.isExtension(next) {
+            let header = packet.from(offset)
+            guard let following = header[0], let size = Self.size(of: next, header) else { return }
+            if next == 44 { isFragment = true }
+            let isLaterFragment = next == 44 && (header.uint16(2).map { $0 & 0xfff8 != 0 } ?? true)
+            next = following
+            `protocol` = IPProtocol(rawValue: next)
+            if isLaterFragment { return }
+            offset += size
+        }
+        if !Self.isExtension(next) { readTransport(packet.from(offset)) }
+    }
+
+    /// Hop-by-hop options, routing, fragment, authentication, destination options.
+    private static func isExtension(_ number: UInt8) -> Bool { [0, 43, 44, 51, 60].contains(number) }
+
+    /// Bytes of an extension header, which states them in units of its own.
+    private static func size(of number: UInt8, _ header: Bytes) -> Int? {
+        switch number {
+        case 44: 8
+        case 51: header[1].map { (Int($0) + 2) * 4 }
+        default: header[1].map { (Int($0) + 1) * 8 }
+        }
+    }
+
+    private mutating func readTransport(_ header: Bytes) {
+        if `protocol`.hasPorts {
+            sourcePort = header.uint16(0)
+            destinationPort = header.uint16(2)
+            if `protocol` == .tcp { tcpFlags = header[13].map { TCPFlags(rawValue: $0) } }
+        } else if `protocol` == .icmp || `protocol` == .icmpv6 {
+            icmpType = header[0]
+            icmpCode = header[1]
+        }
+    }
+}
+
+/// Bytes read by offset; nil beyond their end.
+private struct Bytes {
+    private let content: ArraySlice<UInt8>
+
+    init(_ content: ArraySlice<UInt8>) { self.content = content }
+
+    subscript(offset: Int) -> UInt8? {
+        offset < content.count ? content[content.startIndex + offset] : nil
+    }
+
+    /// From network order.
+    func uint16(_ offset: Int) -> UInt16? {
+        guard let high = self[offset], let low = self[offset + 1] else { return nil }
+        return UInt16(high) << 8 | UInt16(low)
+    }
+
+    func address(_ offset: Int, _ length: Int) -> IPAddress? {
+        guard content.count >= offset + length else { return nil }
+        return IPAddress(bytes: content.dropFirst(offset).prefix(length))
+    }
+
+    func from(_ offset: Int) -> Bytes { Bytes(content.dropFirst(offset)) }
+}

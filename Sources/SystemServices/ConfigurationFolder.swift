@@ -1,0 +1,40 @@
+package import NSGConfig
+import NetworkTypes
+
+/// A folder laid out like `/etc/nsgd` (SPEC, section 1), and the service tags beside it.
+package enum ConfigurationFolder {
+    /// Microsoft's weekly file has 4 MB; an estate of a thousand groups with a thousand rules 400 MB would be a fault.
+    private static let limit = 64 << 20
+
+    /// Reads every document. What is absent is left out; what cannot be read is a fault.
+    /// - Parameter serviceTags: path of `service-tags.json`, or nil.
+    package static func read(_ folder: String, serviceTags: String?) throws(ConfigurationFaults) -> ConfigurationSources {
+        var faults: [Fault] = []
+        func text(_ name: String, at path: String, isNeeded: Bool) -> SourceText? {
+            do throws(KernelError) {
+                return SourceText(name: name, bytes: try Files.read(path, limit: limit))
+            } catch {
+                if isNeeded || !error.isAbsence { faults.append(.unreadableFile(name, reason: "\(error)")) }
+                return nil
+            }
+        }
+        var names: [String] = []
+        do throws(KernelError) {
+            names = try Files.list("\(folder)/policy.d")
+        } catch {
+            faults.append(.unreadableFile("policy.d", reason: "\(error)"))
+        }
+        let sources = ConfigurationSources(
+            settings: text("nsgd.json", at: "\(folder)/nsgd.json", isNeeded: false),
+            policies: names.compactMap { text("policy.d/\($0)", at: "\(folder)/policy.d/\($0)", isNeeded: true) },
+            bindings: text("bindings.json", at: "\(folder)/bindings.json", isNeeded: false),
+            serviceTags: serviceTags.flatMap { text("service-tags.json", at: $0, isNeeded: false) })
+        guard faults.isEmpty else { throw ConfigurationFaults(faults) }
+        return sources
+    }
+}
+
+extension KernelError {
+    /// `ENOENT`
+    package var isAbsence: Bool { errno == 2 }
+}

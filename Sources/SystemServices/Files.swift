@@ -1,0 +1,124 @@
+internal import Glibc
+package import NetworkTypes
+
+/// Files read whole and replaced whole. Each error names the path.
+package enum Files {
+    /// Reads a regular file of at most `limit` bytes.
+    package static func read(_ path: String, limit: Int) throws(KernelError) -> [UInt8] {
+        let operation = "read \(path)"
+        // O_NONBLOCK: opening a pipe that nobody writes must not hang.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: operation) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw KernelError(errno: errno, doing: operation) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw KernelError(errno: EINVAL, doing: operation, object: "it is not a regular file")
+        }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: min(max(Int(clamping: status.st_size) + 1, 4096), 1 << 20))
+        while true {
+            let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw KernelError(errno: errno, doing: operation) }
+            if count == 0 { return bytes }
+            // Counted as it is read: a file may grow, and some of the kernel's state no size.
+            guard bytes.count + count <= limit else {
+                throw KernelError(errno: EFBIG, doing: operation, object: "it is longer than \(limit) bytes")
+            }
+            bytes += chunk[..<count]
+        }
+    }
+
+    /// Names of the entries that end in `suffix`, in the order of their bytes, without hidden ones.
+    package static func list(_ folder: String, suffix: String = ".json") throws(KernelError) -> [String] {
+        guard let stream = unsafe opendir(folder) else {
+            throw KernelError(errno: errno, doing: "list folder \(folder)")
+        }
+        defer { unsafe closedir(stream) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = unsafe readdir(stream) else {
+                guard errno == 0 else { throw KernelError(errno: errno, doing: "list folder \(folder)") }
+                break
+            }
+            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name.hasSuffix(suffix), !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// Replaces a file in one step: whoever opens it sees the old content or the new, also after a crash.
+    package static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o640) throws(KernelError) {
+        let operation = "write \(path)"
+        let temporary = "\(path).\(getpid()).new"
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode_t(mode))
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: operation) }
+        do throws(KernelError) {
+            do throws(KernelError) {
+                try write(bytes, to: descriptor, doing: operation)
+                guard fsync(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
+            } catch {
+                close(descriptor)
+                throw error
+            }
+            // Some file systems report a failed write only here.
+            guard close(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
+            guard unsafe rename(temporary, path) == 0 else { throw KernelError(errno: errno, doing: operation) }
+        } catch {
+            unsafe unlink(temporary)
+            throw error
+        }
+        try synchronize(folder(of: path), doing: operation)
+    }
+
+    /// Removes a file; one that is not there is no error.
+    package static func remove(_ path: String) throws(KernelError) {
+        guard unsafe unlink(path) == 0 || errno == ENOENT else { throw KernelError(errno: errno, doing: "remove \(path)") }
+    }
+
+    /// Creates a folder, and those above it, with `mode`; one that exists is left as it is.
+    package static func createFolder(_ path: String, mode: UInt32 = 0o750) throws(KernelError) {
+        let operation = "create folder \(path)"
+        if unsafe mkdir(path, mode_t(mode)) == 0 { return }
+        var failure = errno
+        if failure == ENOENT, folder(of: path) != path {
+            try createFolder(folder(of: path), mode: mode)
+            if unsafe mkdir(path, mode_t(mode)) == 0 { return }
+            failure = errno
+        }
+        var status = stat()
+        if failure == EEXIST, unsafe stat(path, &status) == 0 {
+            if status.st_mode & S_IFMT == S_IFDIR { return }
+            failure = ENOTDIR
+        }
+        throw KernelError(errno: failure, doing: operation)
+    }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32, doing operation: String) throws(KernelError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw KernelError(errno: count == 0 ? EIO : errno, doing: operation) }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Makes the folder's entries last.
+    private static func synchronize(_ folder: String, doing operation: String) throws(KernelError) {
+        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: operation) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
+    }
+
+    private static func folder(of path: String) -> String {
+        let trimmed = path.count > 1 && path.hasSuffix("/") ? path.dropLast() : path[...]
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+}

@@ -1,0 +1,94 @@
+/// A verb of the command line, with what `--help` says about it.
+struct Verb: Sendable {
+    var name: String
+    var usage: String
+    var summary: String
+    var details: String
+    var example: String
+    /// Beyond those that every verb takes.
+    var options: Set<String>
+    var mostOperands = 0
+    var run: @Sendable (Context) throws(CommandFailure) -> ExitStatus
+
+    /// Taken by every verb.
+    static let commonOptions: Set<String> = [
+        "--config", "--state", "--logs", "--socket", "--output", "--help", "--version",
+    ]
+
+    static let all: [Verb] = [
+        Verb(
+            name: "status", usage: "status", summary: "what is enforced where, and how it goes",
+            details: "Prints the interfaces with their security groups, flows, decisions, losses and the last reload.",
+            example: "nsgctl status -o json", options: [], run: StatusVerb.run),
+        Verb(
+            name: "check", usage: "check [DIR]", summary: "validates documents",
+            details: "Reports every fault of the documents in DIR (default: --config, /etc/nsgd) in one run, without a daemon.",
+            example: "nsgctl check ./config", options: [], mostOperands: 1, run: DocumentVerbs.check),
+        Verb(
+            name: "compile", usage: "compile [DIR] [--stats]", summary: "prints the nftables ruleset",
+            details: "With DIR or --config, offline, what the documents there would load; else what the daemon has in force.",
+            example: "nsgctl compile ./config --stats", options: ["--stats"], mostOperands: 1,
+            run: DocumentVerbs.compile),
+        Verb(
+            name: "verify",
+            usage: "verify --nic NIC|--vm VM --direction Inbound|Outbound --protocol P --local IP:PORT --remote IP:PORT",
+            summary: "IP flow verify: would this packet pass, and by which rule",
+            details: """
+                Answers as Azure does. A port may be *, which only rules for all ports match; protocols without ports take the bare
+                IP. --explain adds every rule that was tried. --batch FILE (- for standard input) reads one JSON query a line and
+                prints one answer a line. With --exit-code a Deny ends with status 3. With --config DIR it works offline.
+                """,
+            example: "nsgctl verify --nic web1 --direction Inbound --protocol TCP --local 10.1.0.4:80 --remote 203.0.113.9:*",
+            options: [
+                "--nic", "--vm", "--direction", "--protocol", "--local", "--remote", "--explain", "--batch", "--exit-code",
+            ], run: VerifyVerb.run),
+        Verb(
+            name: "reload", usage: "reload", summary: "reads the documents again and enforces them",
+            details: "Waits for the outcome. Documents with a fault are refused whole, and the policy in force stays.",
+            example: "nsgctl reload", options: [], run: ChangeVerbs.reload),
+        Verb(
+            name: "log", usage: "log [--follow] [--denied] [--nic NIC]", summary: "flow records",
+            details: "Prints the latest records as JSON Lines; with --follow it goes on with those that are written from now on.",
+            example: "nsgctl log --follow --denied --nic web1", options: ["--follow", "--denied", "--nic"],
+            run: LogVerb.run),
+        Verb(
+            name: "flush", usage: "flush", summary: "takes every rule out of the kernel",
+            details: "Nothing is enforced from then on, until the next reload or start of the daemon.",
+            example: "nsgctl flush", options: [], run: ChangeVerbs.flush),
+    ]
+
+    var help: String {
+        """
+        nsgctl \(name): \(summary)
+
+        Usage: nsgctl \(usage)
+
+        \(details)
+
+        Example: \(example)
+        """
+    }
+
+    static var overview: String {
+        let width = all.map(\.name.count).max() ?? 0
+        let lines = all.map { verb in
+            "  \(verb.name)\(String(repeating: " ", count: width - verb.name.count))  \(verb.summary)"
+        }
+        return """
+            nsgctl controls nsgd, which enforces Azure network security groups on this host.
+
+            Usage: nsgctl [OPTIONS] VERB …
+
+            \(lines.joined(separator: "\n"))
+
+            Options of every verb:
+              --config DIR    work offline on documents laid out like /etc/nsgd
+              --state DIR     of the daemon (default /var/lib/nsgd): holds the service tags
+              --socket PATH   control socket (default /run/nsgd/control.sock)
+              -o table|json|tsv
+              --help          of a verb: more about it, with an example
+
+            Exit status: 0 done; 1 refused or faulty; 2 usage; 3 the answer is "no"; 4 the daemon can't be reached.
+            """
+    }
+}
