@@ -4,6 +4,7 @@ Exit status 0 when all three agree on every flow, 1 when they do not.
 """
 
 import argparse
+import json
 import sys
 import time
 
@@ -34,6 +35,10 @@ class Row:
     def key(self):
         ports = (None, None) if self.protocol == "ICMP" else (self.probe["sourcePort"], self.port)
         return self.protocol, self.source.address, ports[0], self.destination.address, ports[1]
+
+    @property
+    def pair(self):
+        return self.source.name, self.destination.name
 
     @property
     def packets(self):
@@ -144,6 +149,21 @@ def print_table(table):
         print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
 
 
+def print_in_full(row):
+    """All three accounts of one flow, as nsgctl and the logs have them."""
+    nic, direction = row.answer.place
+    print(f"\nOne of them in full: {row.source.name} to {row.destination.name}, {row.protocol} {row.port}\n")
+    print(f"  nsgctl verify --nic {nic} --direction {direction} --protocol {row.protocol} "
+          f"--local {row.destination.address}:{row.port} --remote {row.source.address}:*")
+    for stage in row.answer.reply["stages"]:
+        group = stage["networkSecurityGroup"].rsplit("/", 1)[-1]
+        written = f"  ({stage['file']})" if "file" in stage else ""
+        print(f"    {stage['level']:<7} {group:<18} {stage['ruleName']:<36} {stage['access']}{written}")
+    print(f"  packets    {row.packets} ({row.probe['outcome']} after {row.probe['seconds']} s)")
+    print(f"  flows.jsonl\n    {json.dumps(row.record)}")
+    print(f"  NSG flow log\n    {row.tuple}")
+
+
 def print_summary(table, seconds):
     counts = {}
     for row in table:
@@ -181,6 +201,10 @@ def main():
     lab.wait_until(everything_is_logged, LOG_DEADLINE)
     if not arguments.brief:
         print_table(table)
+        # The subnet's group allows it, and yet it does not pass.
+        for row in table:
+            if row.pair == ("internet", "vm1") and (row.protocol, row.port) == ("TCP", 443):
+                print_in_full(row)
     print_summary(table, time.monotonic() - began)
     sys.exit(1 if any(row.disagreements for row in table) else 0)
 
