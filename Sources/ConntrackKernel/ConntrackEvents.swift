@@ -27,8 +27,8 @@ package enum ConntrackEvent: Hashable, Sendable {
     }
 }
 
-/// Follows the kernel's connections from `start` until the value dies. Reads and decodes on a queue of its own and hands over
-/// batches there; whoever takes them must be quick, or pass them on.
+/// Follows the kernel's connections from `start` until the value dies. Reads and decodes on a queue of its own and
+/// hands over batches there; whoever takes them must be quick, or pass them on.
 package final class ConntrackEvents: Sendable {
     private let listener: NetlinkListener<[ConntrackEvent]>
     /// Bytes of the receive buffer in force, as `SO_RCVBUF` gives them.

@@ -13,8 +13,8 @@ package struct ConntrackTable: ~Copyable {
         self.socket = socket
     }
 
-    /// Hands over every entry, or those of one family. The kernel does not freeze the table: connections that begin or end
-    /// meanwhile may be absent, and one that moves may come twice.
+    /// Hands over every entry, or those of one family. The kernel does not freeze the table: connections that begin or
+    /// end meanwhile may be absent, and one that moves may come twice.
     /// - Parameter restart: all that was handed over is void; the dump begins anew.
     package mutating func dump(
         _ family: IPFamily? = nil, restart: () -> Void = {}, each body: (ConntrackEntry) -> Void
@@ -49,8 +49,8 @@ package struct ConntrackTable: ~Copyable {
         return found
     }
 
-    /// Deletes this very entry; false if it is gone, or if another now has its tuple. A flow does not end with its entry: see
-    /// KERNEL 7.
+    /// Deletes this very entry; false if it is gone, or if another now has its tuple. A flow does not end with its
+    /// entry: see KERNEL 7.
     @discardableResult
     package mutating func delete(_ entry: ConntrackEntry) throws(KernelError) -> Bool {
         let operation = "delete connection \(entry.protocol) \(entry.original)"
@@ -104,7 +104,8 @@ extension IPFamily {
     fileprivate var netfilterNumber: UInt8 { self == .ipv4 ? 2 : 10 }
 }
 
-/// What `/proc/sys/net/netfilter` says of conntrack in this namespace; nil where it cannot be read (the module is not loaded).
+/// What `/proc/sys/net/netfilter` says of conntrack in this namespace; nil where it cannot be read (the module is not
+/// loaded).
 package struct ConntrackSettings: Hashable, Sendable {
     /// Entries in the table now.
     package var count: Int?

@@ -51,8 +51,8 @@ package struct Configuration: Hashable, Sendable {
     }
 }
 
-/// Reads a set of documents, all of it or none: first each by itself, then what holds between them. Linear in their size,
-/// but for sorting.
+/// Reads a set of documents, all of it or none: first each by itself, then what holds between them. Linear in their
+/// size, but for sorting.
 package func configuration(from sources: ConfigurationSources) throws(ConfigurationFaults) -> Configuration {
     let diagnostics = Diagnostics()
     let settings = parsed(sources.settings, diagnostics).map { SettingsDraft($0) } ?? SettingsDraft()

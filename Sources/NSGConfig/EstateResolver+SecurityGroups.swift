@@ -63,7 +63,7 @@ extension EstateResolver {
     }
 
     private func remedy(forUnknown tag: ServiceTag) -> String {
-        let names = ServiceTag.computed.map(\.description) + settings.settings.serviceTags.keys + tags.prefixes.keys
+        let names = ServiceTag.computed.map(\.description) + settings.settings.serviceTags.keys.sorted() + tags.names
         let meant = diagnostics.hasRoomForSuggestions ? nearest(to: tag.description, among: names) : nil
         let define =
             tags.prefixes.isEmpty

@@ -28,6 +28,15 @@ package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
             remedy: "make the file readable to nsgd, or remove it")
     }
 
+    /// One entry of `{"faults": […]}` (C4).
+    package var json: JSONValue {
+        [
+            "file": JSONValue(file), "line": JSONValue(line), "path": JSONValue(path.description),
+            "code": JSONValue(code),
+            "message": JSONValue(message), "remedy": JSONValue(remedy),
+        ]
+    }
+
     /// `FILE: PATH: CODE: what is wrong; what to do`
     package var description: String {
         let sentence = message.hasSuffix(".") ? String(message.dropLast()) : message

@@ -7,7 +7,8 @@ struct Schema: Sendable {
     enum Unknown: Sendable {
         /// Every name that is not listed is a fault.
         case refused
-        /// A name that is nearly one of those that are read is a fault; others may be new in Azure, and are passed over.
+        /// A name that is nearly one of those that are read is a fault; others may be new in Azure, and are passed
+        /// over.
         case refusedWhenNear
     }
 
@@ -49,6 +50,7 @@ struct Fields {
     private var entries: [String: Entry] = [:]
     /// Properties, in lower case, that a reported misspelling probably stands for: they are not missed again.
     private var misspelt: Set<String> = []
+    private var hasNestedProperties = false
 
     private struct Entry {
         var key: String
@@ -67,6 +69,7 @@ struct Fields {
         for member in members {
             if schema.isResource, member.key == "properties" {
                 if let nested = member.value.object {
+                    hasNestedProperties = true
                     for inner in nested { add(inner, isNested: true) }
                 } else if !member.value.isNull {
                     let _: Void? = element.child(member.key, member.value).wrongType("an object")
@@ -118,10 +121,14 @@ struct Fields {
     /// Whether a property that was reported as unknown probably stands for this one.
     func isMisspelt(_ name: String) -> Bool { misspelt.contains(name.lowercased()) }
 
+    /// Reports at the path where the property should stand, and the line of the object.
     func reportMissing(_ name: String, _ message: String? = nil, remedy: String? = nil) {
         guard !isMisspelt(name) else { return }
-        element.report(
-            .missingProperty, message ?? "\(schema.noun) needs \(name), and it is missing or empty",
+        let isOutside = ["id", "name"].contains(name) || !hasNestedProperties
+        let parent = isOutside ? element.path : element.path.appending("properties")
+        let place = Place(file: element.file, line: element.place.line, path: parent.appending(name))
+        element.diagnostics.report(
+            .missingProperty, at: place, message ?? "\(schema.noun) needs \(name), and it is missing or empty",
             remedy: remedy ?? "add \(name)")
     }
 
@@ -133,6 +140,8 @@ struct Fields {
     }
 
     func text(_ name: String) -> String? { self[name]?.text() }
+    /// A text that decides nothing, as written: templates compute such ones (`"[resourceGroup().location]"`).
+    func remark(_ name: String) -> String? { self[name]?.value.string }
     func boolean(_ name: String) -> Bool? { self[name]?.boolean() }
     func integer(_ name: String, in range: ClosedRange<Int>) -> Int? { self[name]?.integer(in: range) }
     func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, of type: Choice.Type) -> Choice? {

@@ -70,13 +70,17 @@ extension Fields {
     /// 1 to 80 characters; begins with a letter, a digit or `_`, ends so too; between them also `.` and `-`. Source: Azure
     /// documentation, "Naming rules and restrictions for Azure resources".
     private func checkedName(_ name: String, at element: Element) -> Bool {
-        func isWord(_ scalar: Unicode.Scalar?) -> Bool {
-            guard let scalar else { return false }
-            return scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+        func isWord(_ byte: UInt8?) -> Bool {
+            guard let byte else { return false }
+            return switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+            default: false
+            }
         }
-        let scalars = name.unicodeScalars
-        if scalars.count <= 80, isWord(scalars.first), isWord(scalars.last),
-            scalars.allSatisfy({ isWord($0) || $0 == "." || $0 == "-" })
+        let bytes = name.utf8
+        if bytes.count <= 80, isWord(bytes.first), isWord(bytes.last),
+            bytes.allSatisfy({ isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") })
         {
             return true
         }

@@ -2,7 +2,7 @@ import JSONText
 import NSGModel
 import NetworkTypes
 
-struct NetworkInterfaceDraft {
+struct NetworkInterfaceDraft: ResourceDraft {
     var id: ResourceID
     var place: Place
     /// The interface owns the association; the group's list of interfaces is a back reference.
@@ -48,7 +48,7 @@ struct IPConfigurationDraft {
 
     init?(_ element: Element, _ limits: Limits) {
         guard let fields = Fields(element, .ipConfiguration) else { return nil }
-        name = fields.text("name") ?? ""
+        name = fields.remark("name") ?? ""
         place = element.place
         isPrimary = fields.boolean("primary") ?? false
         subnet = fields.required("subnet")?.reference()

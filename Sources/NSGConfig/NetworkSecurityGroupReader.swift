@@ -2,7 +2,7 @@ import JSONText
 import NSGModel
 import NetworkTypes
 
-struct NetworkSecurityGroupDraft {
+struct NetworkSecurityGroupDraft: ResourceDraft {
     var id: ResourceID
     var place: Place
     /// In lower case; limits hold per region.
@@ -19,7 +19,7 @@ struct NetworkSecurityGroupDraft {
         else { return nil }
         self.id = id
         place = element.place
-        location = (fields.text("location") ?? settings.defaults.location).lowercased()
+        location = (fields.remark("location") ?? settings.defaults.location).lowercased()
         guid = fields.guid(of: id)
         flushConnection = fields.boolean("flushConnection") ?? false
         rules = fields.elements("securityRules").compactMap { SecurityRuleDraft($0, of: id, limits: settings.limits) }
@@ -66,21 +66,21 @@ extension NetworkSecurityGroupDraft {
     }
 
     private func checkNames(_ diagnostics: Diagnostics) {
-        let defaults = Set(NetworkSecurityGroup.defaultRules(of: id).map { $0.name.lowercased() })
-        var seen: [String: SecurityRuleDraft] = [:]
-        for rule in rules where !rule.name.isEmpty {
+        let defaults = NetworkSecurityGroup.defaultRules(of: id).map(\.name)
+        var seen: [String: Int] = [:]
+        for (index, rule) in rules.enumerated() where !rule.name.isEmpty {
             let folded = rule.name.lowercased()
-            if defaults.contains(folded) {
+            if let taken = defaults.first(where: { $0.lowercased() == folded }) {
                 diagnostics.report(
                     .securityRuleConflict, at: rule.place,
-                    "Security rule \(shown(rule.name)) conflicts with rule \(shown(rule.name)): this is the name of a default rule.",
+                    "Security rule \(shown(rule.name)) conflicts with the default rule \(taken).",
                     remedy: "rename the rule")
             }
-            if let other = seen.updateValue(rule, forKey: folded) {
+            if let other = seen.updateValue(index, forKey: folded).map({ rules[$0].place }) {
                 diagnostics.report(
                     .duplicateResourceName, at: rule.place,
                     "Resource \(shown(id.description)) has two child resources with the same name (\(shown(rule.name))).",
-                    remedy: "rename one of them; the other stands at \(other.place.file):\(other.place.line)")
+                    remedy: "rename one of them; the other stands at \(other.file):\(other.line)")
             }
         }
     }
@@ -90,12 +90,12 @@ extension NetworkSecurityGroupDraft {
             var direction: Direction
             var priority: Priority
         }
-        var taken: [Slot: SecurityRuleDraft] = [:]
-        for rule in rules {
+        var taken: [Slot: Int] = [:]
+        for (index, rule) in rules.enumerated() {
             guard let direction = rule.direction, let priority = rule.priority else { continue }
             let slot = Slot(direction: direction, priority: priority)
-            guard let other = taken[slot] else {
-                taken[slot] = rule
+            guard let other = taken[slot].map({ rules[$0] }) else {
+                taken[slot] = index
                 continue
             }
             diagnostics.report(

@@ -1,6 +1,12 @@
 import JSONText
 import NSGModel
 
+/// A resource as its document states it, with references that have not been followed.
+protocol ResourceDraft {
+    var id: ResourceID { get }
+    var place: Place { get }
+}
+
 /// What the policy files hold, read and not yet connected.
 struct PolicyDrafts {
     var networkSecurityGroups: [NetworkSecurityGroupDraft] = []
@@ -140,12 +146,7 @@ struct PolicyReader {
                 .templateExpression, "copy loops are not run: only literal values are read",
                 remedy: "write each resource out")
         }
-        if kind.parent != nil {
-            children.append(
-                Child(kind: kind, element: element.renamedToLastSegment(), parent: element.parentReference()))
-        } else if !insert(element.renamedToLastSegment(), kind) {
-            drafts.isPartial = true
-        }
+        readDraft(element, kind)
         readNested(in: element, kind)
     }
 
@@ -165,38 +166,41 @@ struct PolicyReader {
         }
     }
 
-    /// False if there is no such resource now.
-    private mutating func insert(_ element: Element, _ kind: ResourceKind) -> Bool {
+    private mutating func readDraft(_ written: Element, _ kind: ResourceKind) {
+        let element = written.renamedToLastSegment()
         switch kind {
         case .networkSecurityGroup:
-            guard let draft = NetworkSecurityGroupDraft(element, settings),
-                drafts.groups.insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics)
-            else { return false }
-            drafts.networkSecurityGroups.append(draft)
+            keep(NetworkSecurityGroupDraft(element, settings), in: \.networkSecurityGroups, \.groups)
         case .virtualNetwork:
-            guard let draft = VirtualNetworkDraft(element, settings.defaults),
-                drafts.networks.insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics)
-            else { return false }
-            drafts.virtualNetworks.append(draft)
+            let draft = VirtualNetworkDraft(element, settings.defaults)
+            if draft?.hasUnreadSubnets == true { drafts.isPartial = true }
+            keep(draft, in: \.virtualNetworks, \.networks)
         case .networkInterface:
-            guard let draft = NetworkInterfaceDraft(element, settings.defaults, settings.limits),
-                drafts.interfaces.insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics)
-            else { return false }
-            drafts.networkInterfaces.append(draft)
+            keep(
+                NetworkInterfaceDraft(element, settings.defaults, settings.limits), in: \.networkInterfaces,
+                \.interfaces)
         case .applicationSecurityGroup:
-            guard let draft = ApplicationSecurityGroupDraft(element, settings.defaults),
-                drafts.applicationGroups.insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics)
-            else { return false }
-            drafts.applicationSecurityGroups.append(draft)
+            keep(
+                ApplicationSecurityGroupDraft(element, settings.defaults), in: \.applicationSecurityGroups,
+                \.applicationGroups)
         case .flowLog:
-            guard let draft = FlowLogDraft(element, settings.defaults),
-                drafts.logs.insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics)
-            else { return false }
-            drafts.flowLogs.append(draft)
+            keep(FlowLogDraft(element, settings.defaults), in: \.flowLogs, \.logs)
         case .securityRule, .subnet, .peering:
-            return false
+            children.append(Child(kind: kind, element: element, parent: written.parentReference()))
         }
-        return true
+    }
+
+    private mutating func keep<Draft: ResourceDraft>(
+        _ draft: Draft?, in list: WritableKeyPath<PolicyDrafts, [Draft]>,
+        _ index: WritableKeyPath<PolicyDrafts, ResourceIndex>
+    ) {
+        guard let draft else {
+            drafts.isPartial = true
+            return
+        }
+        if drafts[keyPath: index].insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics) {
+            drafts[keyPath: list].append(draft)
+        }
     }
 }
 

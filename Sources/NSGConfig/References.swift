@@ -65,7 +65,7 @@ struct ResourceIndex {
         if let found = lookUp(reference) { return found }
         let fitting = reference.isID ? [] : names[reference.text.lowercased()] ?? []
         if fitting.count > 1 {
-            let candidates = fitting.sorted().map(\.description)
+            let candidates = (diagnostics.hasRoomForSuggestions ? fitting.sorted() : fitting).map(\.description)
             diagnostics.report(
                 .ambiguousReference, at: reference.place,
                 "\(shown(reference.text)) fits \(fitting.count) \(noun)s: \(enumerated(candidates))",

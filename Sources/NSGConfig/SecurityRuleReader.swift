@@ -110,7 +110,7 @@ extension Fields {
     }
 
     fileprivate func description() -> String {
-        guard let element = self["description"], let text = element.text() else { return "" }
+        guard let element = self["description"], let text = remark("description") else { return "" }
         if text.utf16.count > 140 {
             element.report(
                 .securityRuleDescriptionTooLong, "Security rule description cannot exceed 140 chars.",

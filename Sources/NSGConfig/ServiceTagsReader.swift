@@ -8,6 +8,8 @@ struct ServiceTagsDraft {
     var prefixes: [String: [IPPrefix]] = [:]
     /// Keys of entries that Azure does not offer for security groups.
     var notOffered: Set<String> = []
+    /// As the file spells them.
+    var names: [String] = []
 
     init() {}
 
@@ -27,6 +29,7 @@ struct ServiceTagsDraft {
                 continue
             }
             let key = ServiceTag(name).key
+            names.append(name)
             if let list = entry.present("addressPrefixes") {
                 prefixes[key] = Self.prefixes(list)
             } else {

@@ -1,7 +1,7 @@
 import JSONText
 import NSGModel
 
-struct ApplicationSecurityGroupDraft {
+struct ApplicationSecurityGroupDraft: ResourceDraft {
     var id: ResourceID
     var place: Place
     /// In lower case; limits hold per region.
@@ -14,11 +14,11 @@ struct ApplicationSecurityGroupDraft {
         else { return nil }
         self.id = id
         place = element.place
-        location = (fields.text("location") ?? defaults.location).lowercased()
+        location = (fields.remark("location") ?? defaults.location).lowercased()
     }
 }
 
-struct FlowLogDraft {
+struct FlowLogDraft: ResourceDraft {
     var id: ResourceID
     var place: Place
     var target: Reference

@@ -1,6 +1,7 @@
-/// A value of a document as messages show it: control characters escaped, since messages reach terminals, and cut short.
+/// A value of a document as messages show it: control characters escaped, since messages reach terminals, and cut
+/// short.
 func shown(_ text: String) -> String {
-    let limit = 120
+    let limit = 256
     var result = ""
     for (index, scalar) in text.unicodeScalars.enumerated() {
         if index == limit { return result + "…" }
@@ -12,8 +13,8 @@ func shown(_ text: String) -> String {
     return result
 }
 
-/// The candidate that is probably meant by a misspelt word, compared without case. O(candidates × length²), so nil for
-/// words longer than any name we know.
+/// The candidate that is probably meant by a misspelt word, compared without case. O(candidates × length²), so nil
+/// for words longer than any name we know.
 func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
     let wanted = Array(word.lowercased().utf8)
     guard (1...80).contains(wanted.count) else { return nil }

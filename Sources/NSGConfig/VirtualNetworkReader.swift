@@ -2,12 +2,14 @@ import JSONText
 import NSGModel
 import NetworkTypes
 
-struct VirtualNetworkDraft {
+struct VirtualNetworkDraft: ResourceDraft {
     var id: ResourceID
     var place: Place
     var guid: UUID
     var addressSpace: [IPPrefix]
     var subnets: [SubnetDraft]
+    /// Some subnet has no id, so that references to it lead nowhere.
+    var hasUnreadSubnets: Bool
     var peerings: [PeeringDraft]
     /// S6.
     var flowTimeoutMinutes: Int?
@@ -20,7 +22,9 @@ struct VirtualNetworkDraft {
         place = element.place
         guid = fields.guid(of: id)
         addressSpace = fields.required("addressSpace").flatMap { Fields($0, .addressSpace) }?.requiredPrefixes() ?? []
-        subnets = fields.elements("subnets").compactMap { SubnetDraft($0, in: id) }
+        let subnets = fields.elements("subnets")
+        self.subnets = subnets.compactMap { SubnetDraft($0, in: id) }
+        hasUnreadSubnets = self.subnets.count < subnets.count
         peerings = fields.elements("virtualNetworkPeerings").compactMap { PeeringDraft($0) }
         flowTimeoutMinutes = fields.integer("flowTimeoutInMinutes", in: 4...30)
     }
@@ -39,7 +43,7 @@ struct SubnetDraft {
         self.id = id
         place = element.place
         networkSecurityGroup = fields.reference("networkSecurityGroup")
-        // Azure returns one form or the other; both where they say the same.
+        // Azure returns one form or the other; where both stand the list says more.
         var prefixes = fields.prefixes("addressPrefixes")
         if prefixes.isEmpty, fields["addressPrefixes"] == nil {
             prefixes = fields.required("addressPrefix")?.prefix().map { [$0] } ?? []
@@ -58,7 +62,7 @@ struct PeeringDraft {
 
     init?(_ element: Element) {
         guard let fields = Fields(element, .peering) else { return nil }
-        name = fields.text("name") ?? ""
+        name = fields.remark("name") ?? ""
         place = element.place
         let isConnected = fields.text("peeringState").map { $0.lowercased() == "connected" } ?? true
         isOpen = isConnected && fields.boolean("allowVirtualNetworkAccess") ?? true

@@ -72,10 +72,13 @@ package struct FlowTracker: Sendable {
         return []
     }
 
+    /// The packet of a tracked flow has come: its B, and its E too where the flow was over by then.
     private mutating func announce(_ packet: JudgedPacket, id: UInt32) -> [FlowRecord] {
-        let label = flows[id]?.connection.label
-        let records = began(packet, attributed: label, id: id)
-        flows[id]?.sides = records.map(LoggedSide.init)
+        guard var flow = flows[id] else { return [] }
+        var records = began(packet, attributed: flow.connection.label, id: id)
+        flow.sides = records.map(LoggedSide.init)
+        if let end = flow.endedAt ?? flow.closedAt { records += flow.end(at: max(end, packet.time)) }
+        flows[id] = flow.endedAt == nil ? flow : nil
         return records
     }
 
@@ -132,7 +135,7 @@ package struct FlowTracker: Sendable {
     /// A connection is there: new, or found by a dump.
     /// - Parameter isKnownFromBefore: found at the daemon's start; an earlier run logged how it began.
     package mutating func appeared(_ connection: Connection, isKnownFromBefore: Bool = false) -> [FlowRecord] {
-        if let present = flows[connection.id], present.connection.flow == connection.flow {
+        if let present = flows[connection.id], present.connection.flow == connection.flow, present.endedAt == nil {
             flows[connection.id]?.connection.update(with: connection)
             return []
         }
@@ -165,11 +168,10 @@ package struct FlowTracker: Sendable {
 
     /// A closed connection's totals have come: its E need not wait until the kernel forgets the entry.
     package mutating func closed(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
-        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, !flow.sides.isEmpty,
-            !flow.hasEnded
-        else { return [] }
+        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, !flow.hasEnded else { return [] }
         flow.connection.update(with: connection)
-        let records = flow.end(at: time)
+        flow.closedAt = time
+        let records = flow.sides.isEmpty ? [] : flow.end(at: time)
         flows[connection.id] = flow
         return records
     }
@@ -178,12 +180,13 @@ package struct FlowTracker: Sendable {
     package mutating func ended(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
         guard var flow = flows[connection.id], flow.connection.flow == connection.flow else { return [] }
         flow.connection.update(with: connection)
-        flows[connection.id] = nil
-        if flow.sides.isEmpty {
-            // It ended before its packet came; the packet still says that it began.
-            guard let packet = takeWaiting(connection.flow) else { return [] }
-            return began(packet, attributed: flow.connection.label, id: connection.id)
+        guard !flow.sides.isEmpty else {
+            // Refused by its peer, say: it ended before its packet came. The packet will say that it began.
+            flow.endedAt = time
+            flows[connection.id] = flow
+            return []
         }
+        flows[connection.id] = nil
         return flow.hasEnded && !flow.hasMore ? [] : flow.end(at: time)
     }
 
@@ -205,7 +208,7 @@ package struct FlowTracker: Sendable {
                 flows[connection.id] = flow
             }
         }
-        for (id, flow) in flows where !seen.contains(id) { records += ended(flow.connection, at: time) }
+        for (id, flow) in flows where !seen.contains(id) && flow.endedAt == nil { records += ended(flow.connection, at: time) }
         return records
     }
 
@@ -220,6 +223,10 @@ package struct FlowTracker: Sendable {
             let rest = packets.filter { $0.time.nanoseconds + limits.patience > now.nanoseconds }
             waiting[flow] = rest.isEmpty ? nil : rest
             waitingCount -= late.count
+        }
+        for (id, flow) in flows {
+            guard let end = flow.endedAt, end.nanoseconds + limits.patience <= now.nanoseconds else { continue }
+            flows[id] = nil
         }
         for (key, tail) in refusedFurtherOn where tail.last.adding(seconds: 60) <= now {
             refusedFurtherOn[key] = nil

@@ -32,6 +32,9 @@ struct TrackedFlow: Sendable {
     /// Empty until the flow's packet has come.
     var sides: [LoggedSide] = []
     var attribution: Attribution = .packet
+    /// When its totals were known to be final, and when the kernel forgot it; either may be before its packet comes.
+    var closedAt: Timestamp?
+    var endedAt: Timestamp?
     /// Totals that records have told of.
     private var reported = FlowCounters.zero
     private(set) var hasEnded = false

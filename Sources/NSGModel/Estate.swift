@@ -16,7 +16,8 @@ package struct Estate: Hashable, Sendable {
     package init(
         networkSecurityGroups: [ResourceID: NetworkSecurityGroup] = [:],
         virtualNetworks: [ResourceID: VirtualNetwork] = [:], networkInterfaces: [ResourceID: NetworkInterface] = [:],
-        applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup] = [:], serviceTags: [String: [IPPrefix]] = [:],
+        applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup] = [:],
+        serviceTags: [String: [IPPrefix]] = [:],
         platform: PlatformAddresses = .azure, bindings: [Binding] = [],
         flowLogs: [ResourceID: FlowLogResource] = [:]
     ) {

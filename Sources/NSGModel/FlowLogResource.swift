@@ -10,7 +10,9 @@ package struct FlowLogResource: Hashable, Sendable {
     /// `format.version`, 1 or 2, which Azure applies to logs of security groups; nil takes the default of the settings.
     package var version: Int?
 
-    package init(id: ResourceID, target: ResourceID, isEnabled: Bool = true, retentionDays: Int? = nil, version: Int? = nil) {
+    package init(
+        id: ResourceID, target: ResourceID, isEnabled: Bool = true, retentionDays: Int? = nil, version: Int? = nil
+    ) {
         self.id = id
         self.target = target
         self.isEnabled = isEnabled

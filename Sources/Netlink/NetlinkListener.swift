@@ -1,8 +1,8 @@
 package import Dispatch
 
-/// Reads a socket on a serial queue of its own from `start` until the value dies: drains the descriptor, hands each message to
-/// `message` and, when the socket is empty or 256 datagrams have been read, calls `drained`, which hands over what has been gathered.
-/// `State` belongs to the queue alone.
+/// Reads a socket on a serial queue of its own from `start` until the value dies: drains the descriptor, hands each
+/// message to `message` and, when the socket is empty or 256 datagrams have been read, calls `drained`, which hands
+/// over what has been gathered. `State` belongs to the queue alone.
 package final class NetlinkListener<State>: Sendable {
     private let core: Core
     package let queue: DispatchQueue
@@ -65,7 +65,8 @@ package final class NetlinkListener<State>: Sendable {
             source.cancel()
         }
 
-        /// After a loss the socket is read until it is empty: what was queued before the loss is older than a dump taken now.
+        /// After a loss the socket is read until it is empty: what was queued before the loss is older than a dump
+        /// taken now.
         private func drain() {
             var isLost = false
             var remaining = 256

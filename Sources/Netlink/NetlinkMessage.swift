@@ -1,7 +1,7 @@
 package import NetworkTypes
 
-/// One message of a datagram. Its bytes are shared with the buffer they were received into; keeping the message keeps the buffer.
-/// Layout: `struct nlmsghdr`, <linux/netlink.h>.
+/// One message of a datagram. Its bytes are shared with the buffer they were received into; keeping the message keeps
+/// the buffer. Layout: `struct nlmsghdr`, <linux/netlink.h>.
 package struct NetlinkMessage: Sendable {
     /// Bytes of `struct nlmsghdr`.
     package static let headerLength = 16
@@ -52,8 +52,8 @@ package struct NetlinkMessage: Sendable {
         NetlinkAttributes(payload.dropFirst(headerLength))
     }
 
-    /// The message as a C library wants it, a `const struct nlmsghdr *`; valid within `body`. C libraries trust `nlmsg_len`, which
-    /// has been checked against the bytes here.
+    /// The message as a C library wants it, a `const struct nlmsghdr *`; valid within `body`. C libraries trust
+    /// `nlmsg_len`, which has been checked against the bytes here.
     package func withUnsafeMessage<Result>(_ body: (UnsafeRawPointer) -> Result) -> Result {
         unsafe bytes.withUnsafeBytes { buffer in
             guard let base = buffer.baseAddress else { preconditionFailure("a message has at least its header") }
@@ -62,7 +62,8 @@ package struct NetlinkMessage: Sendable {
     }
 }
 
-/// The messages of one datagram, in order. Ends at the first that is cut or states a wrong length; never reads beyond the bytes.
+/// The messages of one datagram, in order. Ends at the first that is cut or states a wrong length; never reads beyond
+/// the bytes.
 package struct NetlinkMessages: Sequence, IteratorProtocol, Sendable {
     private var rest: ArraySlice<UInt8>
 
@@ -103,7 +104,8 @@ package struct NetlinkAnswer: Hashable, Sendable {
 }
 
 extension NetlinkMessage {
-    /// Nil for messages that are neither error nor done. One that is too short to hold an errno is an error of its own (`EBADMSG`).
+    /// Nil for messages that are neither error nor done. One that is too short to hold an errno is an error of its own
+    /// (`EBADMSG`).
     package var answer: NetlinkAnswer? {
         guard isError || isDone else { return nil }
         let payload = payload

@@ -2,9 +2,9 @@ internal import Glibc
 package import NetworkTypes
 
 extension NetlinkSocket {
-    /// Sends one dump request (`NLM_F_DUMP`) and hands over each message of the answer. Where the kernel says that the dump is not
-    /// consistent (`NLM_F_DUMP_INTR`, `EINTR`), or messages were lost, `restart` is called, all that was handed over is void, and
-    /// the dump is repeated, at most 8 times in all.
+    /// Sends one dump request (`NLM_F_DUMP`) and hands over each message of the answer. Where the kernel says that the
+    /// dump is not consistent (`NLM_F_DUMP_INTR`, `EINTR`), or messages were lost, `restart` is called, all that was
+    /// handed over is void, and the dump is repeated, at most 8 times in all.
     /// - Parameter request: one message; its sequence number is set here.
     /// - Parameter operation: for errors, a verb and its object: `list the links`.
     package mutating func dump(
@@ -21,8 +21,8 @@ extension NetlinkSocket {
         throw KernelError(errno: EINTR, doing: "\(operation): it changed during each of 8 attempts")
     }
 
-    /// Sends one request with `NLM_F_ACK` and waits for the answer; messages that come before the acknowledgement go to `body`.
-    /// Throws the kernel's refusal. `EINTR` says that the answer was lost and the outcome is not known.
+    /// Sends one request with `NLM_F_ACK` and waits for the answer; messages that come before the acknowledgement go to
+    /// `body`. Throws the kernel's refusal. `EINTR` says that the answer was lost and the outcome is not known.
     package mutating func request(
         _ request: [UInt8], doing operation: String,
         each body: (NetlinkMessage) throws(KernelError) -> Void = { (_: NetlinkMessage) in }

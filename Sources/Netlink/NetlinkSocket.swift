@@ -3,7 +3,8 @@ internal import CShims
 internal import Glibc
 package import NetworkTypes
 
-/// An owned netlink socket: bound when created, closed when the value dies, used from one executor. Wraps `struct mnl_socket`.
+/// An owned netlink socket: bound when created, closed when the value dies, used from one executor. Wraps `struct
+/// mnl_socket`.
 @safe package struct NetlinkSocket: ~Copyable {
     package enum Family: Int32, Sendable, CustomStringConvertible {
         /// `NETLINK_ROUTE`
@@ -44,8 +45,8 @@ package import NetworkTypes
         case datagram(Int)
         /// Nothing has arrived in the time allowed (`EAGAIN`).
         case nothing
-        /// The kernel dropped messages because the receive buffer was full (`ENOBUFS`). What was sent to the kernel may have
-        /// been done all the same; what follows is readable.
+        /// The kernel dropped messages because the receive buffer was full (`ENOBUFS`). What was sent to the kernel may
+        /// have been done all the same; what follows is readable.
         case overrun
         /// One datagram of so many bytes did not fit the buffer and is gone.
         case truncated(Int)
@@ -67,7 +68,8 @@ package import NetworkTypes
         lastSequence = UInt32(truncatingIfNeeded: time(nil))
     }
 
-    /// Takes over a socket that is already bound, from the service manager's descriptor store. Closes `descriptor` with the value.
+    /// Takes over a socket that is already bound, from the service manager's descriptor store. Closes `descriptor` with
+    /// the value.
     package init(adopting descriptor: Int32) throws(KernelError) {
         guard let handle = unsafe mnl_socket_fdopen(descriptor) else {
             throw KernelError(errno: errno, doing: "take over netlink socket \(descriptor)")
@@ -108,8 +110,8 @@ package import NetworkTypes
         try unsafe send(datagram.span.bytes)
     }
 
-    /// Reads one datagram into the front of `buffer`. 64 KiB is enough for whatever the kernel sends here. Datagrams of other
-    /// processes are passed over.
+    /// Reads one datagram into the front of `buffer`. 64 KiB is enough for whatever the kernel sends here. Datagrams of
+    /// other processes are passed over.
     package mutating func receive(into buffer: inout [UInt8], waiting: Wait = .forever) throws(KernelError) -> Reception
     {
         while true {
@@ -163,9 +165,9 @@ package import NetworkTypes
         }
     }
 
-    /// Asks for buffers of so many bytes: beyond `net.core.rmem_max` where the process may (CAP_NET_ADMIN in the first user
-    /// namespace), else up to it. Nil leaves one as it is. Returns what is in force; the kernel counts its own overhead, so that is
-    /// twice what was granted.
+    /// Asks for buffers of so many bytes: beyond `net.core.rmem_max` where the process may (CAP_NET_ADMIN in the first
+    /// user namespace), else up to it. Nil leaves one as it is. Returns what is in force; the kernel counts its own
+    /// overhead, so that is twice what was granted.
     @discardableResult
     package mutating func enlargeBuffers(send: Int? = nil, receive: Int? = nil) -> (send: Int, receive: Int) {
         let limit = Int(Int32.max / 2)

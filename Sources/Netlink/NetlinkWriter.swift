@@ -1,7 +1,7 @@
 package import NetworkTypes
 
-/// Builds messages by hand, for what libmnl, libnftnl and libnetfilter_conntrack do not cover. Lengths are patched when a message or
-/// a nested attribute ends; everything is padded to 4 bytes.
+/// Builds messages by hand, for what libmnl, libnftnl and libnetfilter_conntrack do not cover. Lengths are patched when
+/// a message or a nested attribute ends; everything is padded to 4 bytes.
 package struct NetlinkWriter: Sendable {
     /// The finished messages, ready to send as one datagram.
     package private(set) var bytes: [UInt8] = []

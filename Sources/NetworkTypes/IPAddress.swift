@@ -6,16 +6,32 @@ package struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConverti
 
     /// Reads four decimal numbers 0...255 with single dots, no leading zeros (`010` is octal to some readers), nothing else.
     package init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
-        var value: UInt32 = 0
-        for part in parts {
-            guard (1...3).contains(part.utf8.count), part.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-                part.utf8.count == 1 || part.utf8.first != 0x30, let byte = UInt8(part)
-            else { return nil }
-            value = value << 8 | UInt32(byte)
-        }
+        // Concrete from here: service tag files hold 100,000 prefixes.
+        guard let value = Self.value(of: String(text)) else { return nil }
         self.value = value
+    }
+
+    private static func value(of text: String) -> UInt32? {
+        var value: UInt32 = 0
+        var part: UInt32 = 0
+        var digits = 0
+        var dots = 0
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39:
+                if digits == 1, part == 0 { return nil }
+                part = part * 10 + UInt32(byte - 0x30)
+                digits += 1
+                if part > 255 { return nil }
+            case 0x2e where digits > 0 && dots < 3:
+                value = value << 8 | part
+                part = 0
+                digits = 0
+                dots += 1
+            default: return nil
+            }
+        }
+        return dots == 3 && digits > 0 ? value << 8 | part : nil
     }
 
     package static func < (left: Self, right: Self) -> Bool { left.value < right.value }

@@ -39,14 +39,15 @@ package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible
     }
 
     private static func parts(of text: some StringProtocol) -> (IPAddress, Int)? {
-        guard let slash = text.firstIndex(of: "/") else {
+        let text = String(text)
+        guard let slash = text.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             return IPAddress(text).map { ($0, $0.family == .ipv4 ? 32 : 128) }
         }
-        let digits = text[text.index(after: slash)...]
-        guard let address = IPAddress(text[..<slash]), (1...3).contains(digits.utf8.count),
-            digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(digits)
+        let digits = text.utf8[text.utf8.index(after: slash)...]
+        guard let address = IPAddress(text[..<slash]), (1...3).contains(digits.count),
+            digits.allSatisfy({ (0x30...0x39).contains($0) })
         else { return nil }
-        return (address, length)
+        return (address, digits.reduce(0) { $0 * 10 + Int($1 - 0x30) })
     }
 
     package var family: IPFamily { address.family }

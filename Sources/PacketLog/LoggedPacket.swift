@@ -30,8 +30,8 @@ package struct LoggedPacket: Hashable, Sendable {
     /// Nil where the packet is cut before its addresses.
     package var header: PacketHeader?
 
-    /// Decodes what libpcap gives for link type `DLT_NFLOG` (239): `struct nfgenmsg` and attributes. Nil where not even that header
-    /// is whole; attributes that are cut or unknown are passed over.
+    /// Decodes what libpcap gives for link type `DLT_NFLOG` (239): `struct nfgenmsg` and attributes. Nil where not even
+    /// that header is whole; attributes that are cut or unknown are passed over.
     package init?(nflog bytes: ArraySlice<UInt8>, time: UInt64) {
         guard bytes.count >= 4, let family = bytes.first else { return nil }
         self.time = time

@@ -4,8 +4,8 @@ internal import Netlink
 internal import NetworkTypes
 
 extension PacketCapture {
-    /// Enlarges the receive buffer, and has the kernel send messages in batches, numbered. Packets that arrive meanwhile go to
-    /// `body`, as `read` would hand them over.
+    /// Enlarges the receive buffer, and has the kernel send messages in batches, numbered. Packets that arrive
+    /// meanwhile go to `body`, as `read` would hand them over.
     /// - Returns: bytes of the receive buffer in force.
     func tune(
         group: UInt16, receiveBuffer: Int, _ body: (ArraySlice<UInt8>) -> Void
@@ -40,8 +40,8 @@ extension PacketCapture {
 
     private static let sequence: UInt32 = 0x6e73_6764
 
-    /// `NFULNL_MSG_CONFIG` for a group that libpcap has bound. No `PF_BIND`, no `PF_UNBIND`: they would take the place of other
-    /// readers.
+    /// `NFULNL_MSG_CONFIG` for a group that libpcap has bound. No `PF_BIND`, no `PF_UNBIND`: they would take the place
+    /// of other readers.
     private static func configuration(of group: UInt16) -> [UInt8] {
         var writer = NetlinkWriter()
         writer.begin(type: 0x0401, flags: 4, sequence: sequence)

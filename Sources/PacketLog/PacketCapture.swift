@@ -5,8 +5,8 @@ internal import NetworkTypes
 
 /// An owned capture of one NFLOG group. Wraps `pcap_t`; used from one queue.
 @safe struct PacketCapture: ~Copyable {
-    /// libpcap's receive buffer is the snap length and 128 bytes, and must hold a whole batch of messages, or the rest of it is gone
-    /// without a trace. Packets are cut by the rule's `snaplen` instead.
+    /// libpcap's receive buffer is the snap length and 128 bytes, and must hold a whole batch of messages, or the rest
+    /// of it is gone without a trace. Packets are cut by the rule's `snaplen` instead.
     private static let snapLength: CInt = 262_144
 
     private let handle: OpaquePointer
@@ -43,7 +43,9 @@ internal import NetworkTypes
     private static func failure(_ status: CInt, _ text: String, doing operation: String, _ group: UInt16) -> KernelError
     {
         let refusal = errno
-        if refusal == EBUSY || text.contains("busy") {
+        // The kernel refuses a group that another socket has with EPERM; without CAP_NET_ADMIN libpcap fails a step
+        // earlier.
+        if text.contains("listen on group index") {
             return KernelError(
                 errno: EBUSY, doing: operation,
                 object: "group \(group); another program reads it (see /proc/net/netfilter/nfnetlink_log): "

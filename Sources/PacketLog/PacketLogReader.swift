@@ -13,8 +13,8 @@ package struct PacketBatch: Sendable {
     package var failure: KernelError?
 }
 
-/// Captures an NFLOG group through libpcap from `start` until the value dies. Reads and decodes on a queue of its own and hands over
-/// batches there; whoever takes them must be quick, or pass them on.
+/// Captures an NFLOG group through libpcap from `start` until the value dies. Reads and decodes on a queue of its own
+/// and hands over batches there; whoever takes them must be quick, or pass them on.
 package final class PacketLogReader: Sendable {
     private let core: Core
     private let queue: DispatchQueue

@@ -2,7 +2,8 @@ internal import CSystemd
 internal import Glibc
 internal import Synchronization
 
-/// The daemon's own log: structured records where standard error is the journal, else one line of text each on standard error.
+/// The daemon's own log: structured records where standard error is the journal, else one line of text each on standard
+/// error.
 package final class Journal: Sendable {
     /// As syslog numbers them.
     package enum Level: Int32, Comparable, Sendable {
@@ -40,7 +41,7 @@ package final class Journal: Sendable {
     }
 
     /// - Parameter id: messages with one id share a rate; nil is the text itself.
-    /// - Parameter fields: journal fields, as `NSGD_RULE`: capitals, digits and `_`, beginning with a letter; others are left out.
+    /// - Parameter fields: journal fields, as `NSGD_RULE`: capitals, digits and `_`, a letter first; others are left out.
     package func log(_ level: Level, _ message: String, id: String? = nil, fields: [(String, String)] = []) {
         guard level <= leastSerious else { return }
         let now = Clock.monotonic
@@ -100,8 +101,8 @@ package final class Journal: Sendable {
     }
 }
 
-/// How often one message may be repeated: `burst` times in `interval`, counted from the first. The state of at most 1024 messages is
-/// kept.
+/// How often one message may be repeated: `burst` times in `interval`, counted from the first. The state of at most
+/// 1024 messages is kept.
 package struct RateLimit: Sendable {
     /// Nanoseconds.
     package var interval: UInt64

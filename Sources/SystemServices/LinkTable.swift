@@ -73,10 +73,10 @@ package struct LinkTable: Hashable, Sendable {
     }
 
     package mutating func insert(_ address: InterfaceAddress, at index: UInt32) {
-        var list = addresses[index] ?? []
-        guard !list.contains(address) else { return }
-        list.append(address)
-        addresses[index] = list.sorted { ($0.address, $0.prefix) < ($1.address, $1.prefix) }
+        let list = addresses[index] ?? []
+        let place = list.firstIndex { ($0.address, $0.prefix) >= (address.address, address.prefix) } ?? list.endIndex
+        if place < list.endIndex, list[place] == address { return }
+        addresses[index, default: []].insert(address, at: place)
     }
 
     package mutating func remove(_ address: InterfaceAddress, at index: UInt32) {

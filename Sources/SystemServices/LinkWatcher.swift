@@ -1,8 +1,8 @@
 internal import Netlink
 package import NetworkTypes
 
-/// Follows the interfaces and addresses of this network namespace from `start` until the value dies, and hands over the whole table
-/// after each change, on a queue of its own.
+/// Follows the interfaces and addresses of this network namespace from `start` until the value dies, and hands over the
+/// whole table after each change, on a queue of its own.
 package final class LinkWatcher: Sendable {
     private struct State {
         var table: LinkTable
@@ -16,7 +16,8 @@ package final class LinkWatcher: Sendable {
     package let initial: LinkTable
 
     package init(handler: @escaping @Sendable (LinkTable) -> Void) throws(KernelError) {
-        // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR; subscribed before the dump, so that nothing falls between.
+        // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR; subscribed before the dump, so that nothing falls
+        // between.
         var socket = try NetlinkSocket(.route, groups: [.group(1), .group(5), .group(9)])
         socket.enlargeBuffers(receive: 1 << 20)
         initial = try LinkTable.list()

@@ -7,7 +7,8 @@ package struct ServiceNotifier: Sendable {
 
     package func ready(status: String) { send("READY=1\nSTATUS=\(Self.line(status))") }
 
-    /// Before a reload; `ready` ends it. `Type=notify-reload` waits for a time stamp that is not older than its request.
+    /// Before a reload; `ready` ends it. `Type=notify-reload` waits for a time stamp that is not older than its
+    /// request.
     package func reloading() { send("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonic / 1000)") }
 
     package func stopping() { send("STOPPING=1") }
@@ -25,8 +26,8 @@ package struct ServiceNotifier: Sendable {
         return microseconds.multipliedReportingOverflow(by: 1000).partialValue
     }
 
-    /// Gives the manager a copy of a descriptor, to be handed back to the next run of the service under `name` (letters, digits,
-    /// hyphens). False where there is no manager to take it.
+    /// Gives the manager a copy of a descriptor, to be handed back to the next run of the service under `name`
+    /// (letters, digits, hyphens). False where there is no manager to take it.
     package func store(_ descriptor: Int32, name: String) -> Bool {
         var descriptor = descriptor
         return unsafe sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=\(Self.line(name))", &descriptor, 1) > 0
@@ -34,7 +35,8 @@ package struct ServiceNotifier: Sendable {
 
     package func removeStored(name: String) { send("FDSTOREREMOVE=1\nFDNAME=\(Self.line(name))") }
 
-    /// Descriptors that the manager handed to this process, by name: stored ones and sockets. Whoever takes one closes it.
+    /// Descriptors that the manager handed to this process, by name: stored ones and sockets. Whoever takes one closes
+    /// it.
     package static func inherited() -> [String: [Int32]] {
         var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
         let count = unsafe sd_listen_fds_with_names(0, &names)

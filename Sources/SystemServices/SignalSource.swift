@@ -1,10 +1,12 @@
+internal import CShims
 internal import Dispatch
 internal import Glibc
+package import NetworkTypes
 
-/// Signals as events, on a queue of their own, until the value dies. `SIGPIPE` is ignored: a write to a closed socket is an error of
-/// that write. Make it before anything else starts.
+/// Signals as events, on a queue of their own, until the value dies. `SIGPIPE` is ignored: a write to a closed socket
+/// is an error of that write. One a process, made before anything else starts.
 package final class SignalSource: @unchecked Sendable {
-    // Unchecked: the sources are made in init, cancelled in deinit, and never touched between.
+    // Unchecked: the source is made in init, cancelled in deinit, and never touched between.
     package enum Signal: Sendable {
         /// `SIGHUP`
         case reload
@@ -12,20 +14,27 @@ package final class SignalSource: @unchecked Sendable {
         case terminate
     }
 
-    private let sources: [any DispatchSourceSignal]
+    private static let signals = [SIGHUP, SIGTERM, SIGINT]
+    private let source: any DispatchSourceRead
 
-    package init(handler: @escaping @Sendable (Signal) -> Void) {
-        let queue = DispatchQueue(label: "signals")
+    package init(handler: @escaping @Sendable (Signal) -> Void) throws(KernelError) {
         signal(SIGPIPE, SIG_IGN)
-        sources = [(SIGHUP, Signal.reload), (SIGTERM, .terminate), (SIGINT, .terminate)].map { number, meaning in
-            // The default would end the process before Dispatch sees the signal.
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler { handler(meaning) }
-            source.activate()
-            return source
+        var descriptor: Int32 = -1
+        for number in Self.signals {
+            descriptor = nsgd_signal_descriptor(number)
+            guard descriptor >= 0 else { throw KernelError(errno: errno, doing: "catch signal \(number)") }
         }
+        source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: DispatchQueue(label: "signals"))
+        source.setEventHandler { [descriptor] in
+            var numbers = [UInt8](repeating: 0, count: 16)
+            let count = unsafe read(descriptor, &numbers, numbers.count)
+            for number in numbers.prefix(max(count, 0)) { handler(Int32(number) == SIGHUP ? .reload : .terminate) }
+        }
+        source.activate()
     }
 
-    deinit { for source in sources { source.cancel() } }
+    deinit {
+        source.cancel()
+        for number in Self.signals { signal(number, SIG_DFL) }
+    }
 }

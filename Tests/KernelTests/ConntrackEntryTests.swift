@@ -6,7 +6,7 @@ import Testing
 
 /// Decoding of ctnetlink messages that were written by hand.
 @Suite struct ConntrackEntryTests {
-    private static func message(type: UInt16 = 0x0100, flags: UInt16 = 0x600) throws -> [UInt8] {
+    static func message(type: UInt16 = 0x0100, flags: UInt16 = 0x600) throws -> [UInt8] {
         var writer = NetlinkWriter()
         writer.begin(type: type, flags: flags)
         writer.putNetfilterHeader(family: 2)

@@ -89,7 +89,7 @@ import Testing
         #expect(PacketHeader([0x55, 1, 2]) == nil && PacketHeader([]) == nil)
     }
 
-    private static func nflog() throws -> [UInt8] {
+    static func nflog() throws -> [UInt8] {
         var writer = NetlinkWriter()
         writer.putNetfilterHeader(family: 2, resourceID: 5)
         try writer.put(1, bytes: [8, 0, 2, 0])

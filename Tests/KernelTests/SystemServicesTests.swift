@@ -77,9 +77,9 @@ import Testing
 
 @Suite struct ServiceTests {
     @Test("signals are events")
-    func signals() {
+    func signals() throws {
         let seen = Gathered<SignalSource.Signal>()
-        let source = SignalSource { seen.append($0) }
+        let source = try SignalSource { seen.append($0) }
         kill(getpid(), SIGHUP)
         let reloads = eventually { seen.all == [.reload] }
         #expect(reloads)
@@ -87,9 +87,6 @@ import Testing
         let ends = eventually { seen.all == [.reload, .terminate] }
         #expect(ends)
         withExtendedLifetime(source) {}
-        signal(SIGTERM, SIG_DFL)
-        signal(SIGINT, SIG_DFL)
-        signal(SIGHUP, SIG_DFL)
     }
 
     @Test("clocks")

@@ -1,3 +1,4 @@
+import JSONText
 import NSGConfig
 import TestSupport
 import Testing

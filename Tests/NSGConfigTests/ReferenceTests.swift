@@ -1,5 +1,7 @@
+import JSONText
 import NSGConfig
 import NSGModel
+import NetworkTypes
 import Testing
 
 @Suite("C2: references, and what holds between resources")
@@ -152,6 +154,14 @@ struct ReferenceTests {
                 SecurityRuleInvalidPriority: Security rule has invalid Priority. Value provided: 5 Allowed range 100-4096; \
                 choose a number of that range that no other rule of the direction has
                 """)
+    }
+
+    @Test("C4: a fault as JSON")
+    func json() {
+        let fault = Fault.unreadableFile("policy.d/a.json", reason: "permission denied")
+        #expect(
+            fault.json.text() == #"{"file":"policy.d/a.json","line":0,"path":"$","code":"UnreadableFile","#
+                + #""message":"permission denied","remedy":"make the file readable to nsgd, or remove it"}"#)
     }
 
     @Test("an unreadable file is one fault, not one more for each name it would have defined")

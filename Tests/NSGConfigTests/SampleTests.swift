@@ -1,19 +1,27 @@
-import FoundationEssentials
+import Glibc
+import JSONText
 import NSGConfig
 import NSGModel
 import Testing
 
-/// Data that Azure returned, where the samples lie beside the package.
+/// Data that Azure returned, where the samples lie beside the package (or where `NSGD_SAMPLES` says).
 private enum Samples {
-    static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appending(path: "shared/azure/samples")
+    static var folder: String {
+        if let named = unsafe getenv("NSGD_SAMPLES") { return unsafe String(cString: named) }
+        let package = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        return "/\(package)/../shared/azure/samples"
+    }
 
     static func text(_ name: String) -> SourceText? {
-        guard let data = try? Data(contentsOf: folder.appending(path: name)) else {
-            print("no sample \(name) at \(folder.path()): skipped")
+        guard let file = unsafe fopen("\(folder)/\(name)", "r") else {
+            print("no sample \(name) in \(folder): skipped")
             return nil
         }
-        return SourceText(name: name, bytes: Array(data))
+        defer { unsafe fclose(file) }
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 1 << 16)
+        while case let count = unsafe fread(&block, 1, block.count, file), count > 0 { bytes += block.prefix(count) }
+        return SourceText(name: name, bytes: bytes)
     }
 }
 

@@ -1,3 +1,4 @@
+import JSONText
 import NSGConfig
 import NSGModel
 import NetworkTypes
@@ -38,7 +39,7 @@ struct SecurityRuleTests {
         .one("SecurityRuleInvalidPriority", "priority", ["priority": "99"]),
         .one("WrongType", "priority", ["priority": "1.5"]),
         .one("WrongType", "priority", ["priority": "true"]),
-        .one("MissingProperty", "", ["priority": ""]),
+        .one("MissingProperty", "priority", ["priority": ""]),
         .one(
             "SecurityRuleInvalidPortRange", "destinationPortRange", ["destinationPortRange": "\"66600\""],
             says: """
@@ -90,7 +91,7 @@ struct SecurityRuleTests {
             "SecurityRuleInvalidPlatformTag", "destinationAddressPrefix",
             platform.merging(["direction": "\"Inbound\""]) { _, new in new }),
         .one(
-            "MissingProperty", "", ["destinationAddressPrefix": "\"\""],
+            "MissingProperty", "destinationAddressPrefix", ["destinationAddressPrefix": "\"\""],
             says:
                 "must specify a non empty value for exactly one of: DestinationAddressPrefixes, DestinationAddressPrefix, "
                 + "DestinationApplicationSecurityGroups."),
@@ -130,6 +131,20 @@ struct SecurityRuleTests {
         #expect(fault.line == expected.line)
         #expect(fault.message.contains(expected.says), "\(fault.message)")
         #expect(!fault.remedy.isEmpty)
+    }
+
+    @Test(
+        "a text that is no address, prefix or tag",
+        arguments: [
+            "10.0.0", "10.0.0.0.0", "10.0.0.01", "256.0.0.1", "10..0.1", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8",
+            "10.0.0.0/8/8",
+            "10.0.0.1-10.0.0.9", "10.0.0.0/255.0.0.0", "::1%eth0", "1::2::3", " 10.0.0.0/8", "fe80::/129", "*.*", "a b",
+        ])
+    func refusesAddress(text: String) {
+        let single = Documents.rule("web", ["sourceAddressPrefix": "\"\(text)\""])
+        #expect(faults([Documents.securityGroup([single])]).map(\.code) == ["SecurityRuleInvalidAddressPrefix"])
+        let list = Documents.rule("web", ["sourceAddressPrefix": "", "sourceAddressPrefixes": "[\"\(text)\"]"])
+        #expect(faults([Documents.securityGroup([list])]).map(\.code) == ["SecurityRuleInvalidAddressPrefix"])
     }
 
     @Test("remedies name what was probably meant")

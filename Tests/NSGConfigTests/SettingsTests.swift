@@ -1,5 +1,7 @@
+import JSONText
 import NSGConfig
 import NSGModel
+import NetworkTypes
 import Testing
 
 @Suite("C3, C6: bindings and settings")

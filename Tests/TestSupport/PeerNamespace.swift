@@ -23,8 +23,8 @@ package final class PeerNamespace {
         try TestSupport.run(["nsenter", "-t", "\(holder.identifier)", "-n"] + arguments)
     }
 
-    /// Makes a veth pair: `name` here with `address`, `eth0` inside with `peer`; both with their prefix length. The peer's default
-    /// route leads here.
+    /// Makes a veth pair: `name` here with `address`, `eth0` inside with `peer`; both with their prefix length. The
+    /// peer's default route leads here.
     package func connect(_ name: String, address: String, peer: String) throws {
         try TestSupport.run([
             "ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", "\(holder.identifier)",

@@ -9,7 +9,8 @@ package struct CommandFailure: Error, CustomStringConvertible {
     package var description: String { "`\(command.joined(separator: " "))` ended with \(status): \(output)" }
 }
 
-/// Runs a program (looked up in PATH) to its end and gives what it wrote to standard output and standard error, together.
+/// Runs a program (looked up in PATH) to its end and gives what it wrote to standard output and standard error,
+/// together.
 @discardableResult
 package func run(_ arguments: [String], input: String? = nil) throws -> String {
     let process = try Subprocess(arguments, readsInput: input != nil)
@@ -45,8 +46,16 @@ package final class Subprocess {
         unsafe posix_spawn_file_actions_adddup2(&actions, outward[1], 2)
         var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
         defer { unsafe pointers.forEach { unsafe free($0) } }
+        // Threads of Dispatch block all signals, and children would inherit that.
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var identifier: pid_t = 0
-        let status = unsafe posix_spawnp(&identifier, arguments[0], &actions, nil, &pointers, environ)
+        let status = unsafe posix_spawnp(&identifier, arguments[0], &actions, &attributes, &pointers, environ)
         close(inward[0])
         close(outward[1])
         guard status == 0 else {
@@ -87,10 +96,10 @@ package final class Subprocess {
         return (String(decoding: bytes, as: UTF8.self), wait())
     }
 
-    /// Ends it with SIGTERM.
+    /// Ends it with SIGKILL.
     package func stop() {
         guard !hasEnded else { return }
-        kill(process, SIGTERM)
+        kill(process, SIGKILL)
         _ = wait()
     }
 
@@ -108,8 +117,8 @@ package final class Subprocess {
     }
 }
 
-/// Whether the test runs in a network namespace made for it (`scripts/kernel-test` sets the variable), so that it may change links,
-/// rules and conntrack.
+/// Whether the test runs in a network namespace made for it (`scripts/kernel-test` sets the variable), so that it may
+/// change links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
 /// Polls until `condition` holds; false when `seconds` have passed first.

@@ -22,3 +22,7 @@ int nsgd_peer_credentials(int descriptor, int *process, uint32_t *user, uint32_t
 
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC, without the address. A descriptor, or -1 with errno.
 int nsgd_accept(int descriptor);
+
+/// From now on the signal is one byte, its number, to read from the pipe whose end is returned: one pipe for the process, never
+/// closed. (Dispatch's signal sources lose signals on Linux: signalfd wants them blocked in every thread.) -1 with errno.
+int nsgd_signal_descriptor(int signal);
