@@ -78,7 +78,7 @@ final class RunningDaemon: Sendable {
         followLinks(observer)
         let server = try serve(first.policy.configuration.settings.control, observer)
         retained.hold(server)
-        retained.hold(SignalSource { [self] signal in take(signal, observer, server) })
+        retained.hold(try SignalSource { [self] signal in take(signal, observer, server) })
         watchdog()
         notifier.ready(status: outcome.message)
         journal.log(.notice, "nsgd \(Version.text) is ready; control socket \(options.socket)")
