@@ -27,7 +27,9 @@ package struct ChainNames: Sendable {
         let byName = Dictionary(grouping: ids) { $0.name.lowercased() }
         return Dictionary(
             uniqueKeysWithValues: byName.values.flatMap { same in
-                same.map { ($0, same.count == 1 ? $0.name : "\($0.name).\(digits(of: $0.description.lowercased(), 8))") }
+                same.map {
+                    ($0, same.count == 1 ? $0.name : "\($0.name).\(digits(of: $0.description.lowercased(), 8))")
+                }
             })
     }
 
@@ -74,11 +76,17 @@ package struct ChainNames: Sendable {
         switch scope {
         case .any, .prefixes: "prefixes"
         case .serviceTag(let tag) where tag == .virtualNetwork:
-            "tag/\(tag)/\(networks[network] ?? "")"
-        case .serviceTag(let tag): "tag/\(tag)"
+            Self.bounded("tag/\(tag)/\(networks[network] ?? "")")
+        case .serviceTag(let tag): Self.bounded("tag/\(Self.plain(tag.description))")
         case .applicationSecurityGroups(let ids):
             Self.bounded("asg/" + ids.map { applicationGroups[$0] ?? $0.name }.joined(separator: "/"))
         }
+    }
+
+    /// A setting may name a tag as it likes; nft reads letters, digits and `_ . -` here.
+    private static func plain(_ text: String) -> String {
+        let kept = text.map { $0.isASCII && ($0.isLetter || $0.isNumber || "_.-".contains($0)) ? $0 : "_" }
+        return String(kept)
     }
 
     /// The kernel takes 255 bytes; a longer name keeps its beginning and gains a hash. 100 are left for what is appended.

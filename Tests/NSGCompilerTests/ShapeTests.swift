@@ -19,7 +19,12 @@ import Testing
 
     @Test("names are nft's, and no longer than the kernel's", arguments: UInt64(0)..<24)
     func names(seed: UInt64) {
-        let ruleset = CompiledPolicy(seed == 0 ? .large(rules: 300) : .random(seed: seed)).ruleset
+        var estate = seed == 0 ? Estate.large(rules: 300) : .random(seed: seed)
+        // A lab's own tag may be called anything.
+        let tag = ServiceTag(String(repeating: "our \"läb\"; ", count: 30))
+        estate.serviceTags[tag.key] = ["192.0.2.0/25", "192.0.2.192/26"].compactMap { IPPrefix($0) }
+        estate = estate.changingRules { if !$0.isEmpty { $0[0].source = .serviceTag(tag) } }
+        let ruleset = CompiledPolicy(estate).ruleset
         let names =
             ruleset.chains.keys.map(\.description) + ruleset.sets.keys.map(\.description)
             + ruleset.counters.map(\.description)
