@@ -71,8 +71,8 @@ package enum ControlInterface {
           enforcedSince: ?string
         )
 
-        # First packets, by the kernel's counters, and how many of them reached the flow log.
-        type Decisions (allowed: int, denied: int, logged: int)
+        # First packets that the kernel decided since the start of the daemon, and how many of them reached the flow log.
+        type Decisions (total: int, logged: int)
 
         # What could not be recorded, since the start of the daemon. Lost conntrack events are made good by a dump each time.
         type Losses (conntrackEvents: int, packetCopies: int, logRecords: int)
@@ -91,7 +91,8 @@ package enum ControlInterface {
           decisions: Decisions,
           losses: Losses,
           drift: Drift,
-          lastReload: ?Reload
+          lastReload: ?Reload,
+          problems: []string
         )
 
         # Names its network interface by nic, or by vm where that has one. An endpoint is IP:PORT, [IPv6]:PORT, IP:*, or, for a

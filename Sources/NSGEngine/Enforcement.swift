@@ -102,7 +102,7 @@ package struct Enforcement {
                 return nil
             }
         let swap = entrances.filter { inForce.chains[$0]?.rules != [accept] }
-            .map { Operation.replaceRule(of: $0, with: accept) }
+            .map { Operation.replaceRule(at: 0, in: $0, with: accept) }
         if !swap.isEmpty { _ = try store.commit(swap, table: table, expecting: generation) }
         return true
     }

@@ -70,7 +70,7 @@ extension CompiledPolicy {
             // What is exempt is between neighbours: what is forwarded is not.
             if decision.isExempt, packet.path != .forward { return outcome }
             for stage in decision.stages {
-                outcome.counters[names.counterName(of: stage.rule, in: stage.group), default: 0] += 1
+                outcome.counters[names.counterName(of: NumberedRule(stage.rule, of: stage.group)), default: 0] += 1
                 guard let number = numbering.number(of: stage.rule, in: stage.group) else { continue }
                 let slot = LabelSlot(side: side, level: stage.level)
                 if stage.access == .deny {

@@ -37,10 +37,17 @@ extension Ruleset {
             try check(chains[name] != nil, "no such chain")
             try checkReferences(of: rule, operation)
             chains[name]?.rules.append(rule)
-        case .replaceRule(let name, let rule):
-            try check(chains[name]?.rules.count == 1, "not a chain of one rule")
+        case .insertRule(let rule, let index, let name):
+            try check(index >= 0 && index <= chains[name]?.rules.count ?? -1, "no such place")
             try checkReferences(of: rule, operation)
-            chains[name]?.rules = [rule]
+            chains[name]?.rules.insert(rule, at: index)
+        case .replaceRule(let index, let name, let rule):
+            try check(chains[name]?.rules.indices.contains(index) == true, "no such rule")
+            try checkReferences(of: rule, operation)
+            chains[name]?.rules[index] = rule
+        case .deleteRule(let index, let name):
+            try check(chains[name]?.rules.indices.contains(index) == true, "no such rule")
+            chains[name]?.rules.remove(at: index)
         case .flushChain(let name):
             try check(chains[name] != nil, "no such chain")
             chains[name]?.rules = []
