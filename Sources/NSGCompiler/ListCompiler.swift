@@ -2,8 +2,8 @@ import NSGModel
 import Nftables
 
 /// A policy list as one chain behind a trampoline: the rules in order. `return` is Azure's Allow: it leads back to the
-/// interface's chain, which asks the next list; a Deny logs and drops. (Several chains linked by jumps would not do: the kernel counts
-/// a `goto` towards the 16 levels it allows, `NFT_JUMP_STACK_SIZE`.)
+/// interface's chain, which asks the next list; a Deny logs and drops. (Several chains linked by jumps would not do:
+/// the kernel counts a `goto` towards the 16 levels it allows, `NFT_JUMP_STACK_SIZE`.)
 struct ListCompiler {
     let list: PolicyList
     let use: ListUse

@@ -40,7 +40,9 @@ struct ControlService: ControlHandler {
         }
     }
 
-    private func onObserver(_ reply: ReplyStream, _ work: @escaping @Sendable (ReplyStream, isolated FlowObserver) -> Void) {
+    private func onObserver(
+        _ reply: ReplyStream, _ work: @escaping @Sendable (ReplyStream, isolated FlowObserver) -> Void
+    ) {
         observer.executor.queue.async { observer.assumeIsolated { work(reply, $0) } }
     }
 

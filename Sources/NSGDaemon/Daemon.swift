@@ -121,7 +121,6 @@ final class RunningDaemon: Sendable {
         return server
     }
 
-
     private func take(_ signal: SignalSource.Signal, _ observer: FlowObserver, _ server: ControlServer) {
         switch signal {
         case .reload:

@@ -1,9 +1,11 @@
-/// The way from one ruleset to another (E1): four lists of operations, in an order that never shows a packet half a policy.
+/// The way from one ruleset to another (E1): four lists of operations, in an order that never shows a packet half a
+/// policy.
 ///
-/// The swap adds, replaces and deletes rules, and nothing else: no set, element, chain or counter is made or deleted in it. A
-/// packet's walk reads the ruleset's generation once and meets the rules of that generation in every chain; its look-ups read it
-/// again, so that what they look into must be the same before and after (KERNEL 2). Mostly it replaces the one rule of
-/// trampolines, which lead to chains that were built beside; where little of a chain changes, that chain's own rules.
+/// The swap adds, replaces and deletes rules, and nothing else: no set, element, chain or counter is made or deleted in
+/// it. A packet's walk reads the ruleset's generation once and meets the rules of that generation in every chain; its
+/// look-ups read it again, so that what they look into must be the same before and after (KERNEL 2). Mostly it replaces
+/// the one rule of trampolines, which lead to chains that were built beside; where little of a chain changes, that
+/// chain's own rules.
 package struct Change: Hashable, Sendable {
     /// What packets enter by, with every trampoline accepting; only where it is missing.
     package var skeleton: [Operation] = []

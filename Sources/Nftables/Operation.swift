@@ -9,8 +9,8 @@ package enum Operation: Hashable, Sendable {
     case addElements([SetElement], to: NamedSet)
     /// Behind the chain's last rule.
     case addRule(Rule, to: ChainName)
-    /// Before the rule that stands at `index`, which stands behind it from then on. Indexes, here and below, are those of the
-    /// chain as the operations before this one leave it.
+    /// Before the rule that stands at `index`, which stands behind it from then on. Indexes, here and below, are those
+    /// of the chain as the operations before this one leave it.
     case insertRule(Rule, at: Int, in: ChainName)
     case replaceRule(at: Int, in: ChainName, with: Rule)
     case deleteRule(at: Int, in: ChainName)

@@ -1,4 +1,5 @@
-/// The fewest rules to add, replace and delete that make one chain of another. Rules that stay keep their place in the kernel.
+/// The fewest rules to add, replace and delete that make one chain of another. Rules that stay keep their place in the
+/// kernel.
 struct RuleEdits {
     private struct Edit {
         /// Where in the old chain.
@@ -38,7 +39,8 @@ struct RuleEdits {
     /// How many operations.
     var count: Int { edits.reduce(0) { $0 + max($1.rules.count, $1.deletes ? 1 : 0) } }
 
-    /// From the end of the chain to its beginning, so that each operation refers to a rule that was there before all of them.
+    /// From the end of the chain to its beginning, so that each operation refers to a rule that was there before all of
+    /// them.
     func operations(in chain: ChainName) -> [Operation] {
         edits.reversed().flatMap { edit -> [Operation] in
             var operations: [Operation] = []

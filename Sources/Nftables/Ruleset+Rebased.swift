@@ -1,16 +1,18 @@
 extension Ruleset {
-    /// The same ruleset, with chains that differ little from those in force under the names these have, so that a few of their
-    /// rules are edited instead of a whole chain being built beside.
+    /// The same ruleset, with chains that differ little from those in force under the names these have, so that a few
+    /// of their rules are edited instead of a whole chain being built beside.
     ///
-    /// A chain that a trampoline leads to is named after its content when it is built (`LIST.HASH`); edited later, it keeps that
-    /// name. So a name that is in force may hold other content than its hash says: then the new chain is edited, or takes a
-    /// name of its own.
+    /// A chain that a trampoline leads to is named after its content when it is built (`LIST.HASH`); edited later, it
+    /// keeps that name. So a name that is in force may hold other content than its hash says: then the new chain is
+    /// edited, or takes a name of its own.
     func rebased(onto old: Ruleset) -> Ruleset {
         var rebased = self
         let mentioned = mentions
         let mentionedBefore = old.mentions
         for trampoline in chains.keys.filter(\.isTrampoline).sorted() {
-            guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1 else { continue }
+            guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1 else {
+                continue
+            }
             let present = old.chains[old.goal(of: trampoline) ?? target]
             if let present, present.name.stem == target.stem, old.chains[target] == nil || present.name == target,
                 chains[present.name] == nil || present.name == target, mentionedBefore[present.name, default: 0] <= 1,
@@ -28,7 +30,8 @@ extension Ruleset {
     private static let mostEdits = 64
 
     private func goal(of trampoline: ChainName) -> ChainName? {
-        guard let rules = chains[trampoline]?.rules, rules.count == 1, case .verdict(.goto(let target))? = rules[0].steps.first
+        guard let rules = chains[trampoline]?.rules, rules.count == 1,
+            case .verdict(.goto(let target))? = rules[0].steps.first
         else { return nil }
         return target
     }

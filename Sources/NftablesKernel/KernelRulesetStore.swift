@@ -7,8 +7,8 @@ package import Nftables
 package enum TableOwnership: Sendable {
     /// Anybody's: other programs may change and delete them.
     case shared
-    /// The socket's (`NFT_TABLE_F_OWNER`): others are refused, `nft flush ruleset` passes over them; they outlive the socket
-    /// (`NFT_TABLE_F_PERSIST`, about Linux 6.9).
+    /// The socket's (`NFT_TABLE_F_OWNER`): others are refused, `nft flush ruleset` passes over them; they outlive the
+    /// socket (`NFT_TABLE_F_PERSIST`, about Linux 6.9).
     case ownedAndPersistent
 
     var flags: UInt32 {
@@ -145,7 +145,8 @@ package final class KernelRulesetStore: RulesetStore {
     /// `ERESTART`
     private static let restart: Int32 = 85
 
-    /// The kernel carries a batch out before `sendmsg` returns and answers with its refusals alone, so that nothing to read means done.
+    /// The kernel carries a batch out before `sendmsg` returns and answers with its refusals alone, so that nothing to
+    /// read means done.
     private func send(
         _ sealed: SealedBatch, table: String, expecting expected: Generation
     ) throws(KernelError) -> Generation {

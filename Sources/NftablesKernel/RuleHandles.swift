@@ -1,8 +1,8 @@
 internal import NetworkTypes
 internal import Nftables
 
-/// Handles of the rules of chains that a transaction edits, as its operations so far leave them. Read when the first edit of a chain
-/// comes; the number of the ruleset that the batch expects covers the time until it arrives.
+/// Handles of the rules of chains that a transaction edits, as its operations so far leave them. Read when the first
+/// edit of a chain comes; the number of the ruleset that the batch expects covers the time until it arrives.
 struct RuleHandles {
     /// Nil: a rule that the same transaction adds, which has no handle yet.
     private var chains: [ChainName: [UInt64?]] = [:]
@@ -63,7 +63,8 @@ extension Operation {
     /// The chain whose rules the operation changes.
     var editedChain: ChainName? {
         switch self {
-        case .addRule(_, let chain), .insertRule(_, _, let chain), .replaceRule(_, let chain, _), .deleteRule(_, let chain),
+        case .addRule(_, let chain), .insertRule(_, _, let chain), .replaceRule(_, let chain, _),
+            .deleteRule(_, let chain),
             .flushChain(let chain):
             chain
         default: nil

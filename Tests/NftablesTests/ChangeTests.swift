@@ -78,7 +78,8 @@ import Testing
     func swapOnlyReplaces() {
         for inForce in [nil, Self.policy(1)] {
             let change = Change(from: inForce, to: Self.policy(2))
-            #expect(change.swap == [.replaceRule(at: 0, in: Self.entry, with: Rule(.verdict(.goto(ChainName("rules-2")))))])
+            #expect(
+                change.swap == [.replaceRule(at: 0, in: Self.entry, with: Rule(.verdict(.goto(ChainName("rules-2")))))])
         }
     }
 
@@ -139,7 +140,9 @@ import Testing
         #expect(store.tables["nsgd"] == Self.policy(1))
     }
 
-    @Test("elements changed by somebody else's hand are refused, so that whoever commits builds all of it under new names")
+    @Test(
+        "elements changed by somebody else's hand are refused, so that whoever commits builds all of it under new names"
+    )
     func refusesDamagedSets() throws {
         let store = try Self.store(holding: Self.policy(1))
         store.tamper("nsgd") { $0?.sets[SetName("sources-1")]?.elements = [] }
@@ -179,7 +182,9 @@ import Testing
         #expect(store.tables["nsgd"] == Self.policy(1))
     }
 
-    @Test("a chain that differs little from the one in force is edited, and keeps its name and the rules that stay", arguments: UInt64(0)..<64)
+    @Test(
+        "a chain that differs little from the one in force is edited, and keeps its name and the rules that stay",
+        arguments: UInt64(0)..<64)
     func editsChains(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let list = { (name: String, ports: [Int]) in
@@ -187,7 +192,9 @@ import Testing
                 table: "nsgd",
                 chains: [
                     Chain(Self.entry, rules: [Rule(.verdict(.goto(ChainName("list.\(name)"))))]),
-                    Chain(Self.forward, at: Attachpoint(hook: .forward, priority: 20), rules: [Rule(.verdict(.jump(Self.entry)))]),
+                    Chain(
+                        Self.forward, at: Attachpoint(hook: .forward, priority: 20),
+                        rules: [Rule(.verdict(.jump(Self.entry)))]),
                     Chain(
                         ChainName("list.\(name)"),
                         rules: ports.map { Rule(.match(.destinationPort, .equals(UInt128($0))), .verdict(.drop)) }),
@@ -207,7 +214,9 @@ import Testing
         let change = Change(from: store.tables["nsgd"], to: list("b", edited))
         #expect(change.build.isEmpty && change.sweep.isEmpty && change.swap.count <= 20, "seed \(seed)")
         try Self.apply(change, to: store)
-        #expect(store.tables["nsgd"]?.chains[ChainName("list.a")]?.rules == list("a", edited).chains[ChainName("list.a")]?.rules)
+        #expect(
+            store.tables["nsgd"]?.chains[ChainName("list.a")]?.rules
+                == list("a", edited).chains[ChainName("list.a")]?.rules)
         #expect(Change(from: store.tables["nsgd"], to: list("b", edited)).isEmpty)
 
         // Far from what is in force: built beside, under a name of its own even where the content's name is taken.

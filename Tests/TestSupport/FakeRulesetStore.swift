@@ -1,8 +1,8 @@
 package import NetworkTypes
 package import Nftables
 
-/// Tables in memory, which refuse what the kernel refuses: an object added twice, a jump or look-up into nothing, the deletion of what
-/// is referred to, a replacement where there is not exactly one rule. Can be told to fail.
+/// Tables in memory, which refuse what the kernel refuses: an object added twice, a jump or look-up into nothing, the
+/// deletion of what is referred to, a replacement where there is not exactly one rule. Can be told to fail.
 package final class FakeRulesetStore: RulesetStore {
     package private(set) var tables: [String: Ruleset] = [:]
     package private(set) var generation = Generation(1)

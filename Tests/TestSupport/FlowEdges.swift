@@ -1,7 +1,8 @@
 package import NSGModel
 import NetworkTypes
 
-/// Where decisions can change: the first and last address and port of every range that an estate names, and one beyond each.
+/// Where decisions can change: the first and last address and port of every range that an estate names, and one beyond
+/// each.
 package struct FlowEdges: Sendable {
     private var four: [IPAddress] = []
     private var six: [IPAddress] = []

@@ -8,8 +8,8 @@ package struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Ruleset {
-    /// Does one operation as the kernel does, and refuses what it refuses: what is there twice, what is not there, what is
-    /// still in use.
+    /// Does one operation as the kernel does, and refuses what it refuses: what is there twice, what is not there, what
+    /// is still in use.
     package mutating func apply(_ operation: Operation) throws(Refusal) {
         func check(_ holds: Bool, _ reason: String) throws(Refusal) {
             if !holds { throw Refusal(operation: "\(operation)", reason: reason) }
@@ -94,8 +94,8 @@ extension Ruleset {
             + sets.values.flatMap(\.elements).compactMap(\.verdict)
     }
 
-    /// How deep chains nest below the base chains as the kernel counts when it validates a table: jumps and gotos alike, in
-    /// rules and in maps. `NFT_JUMP_STACK_SIZE`, 16, is refused (`EMLINK`). Nil for a loop.
+    /// How deep chains nest below the base chains as the kernel counts when it validates a table: jumps and gotos
+    /// alike, in rules and in maps. `NFT_JUMP_STACK_SIZE`, 16, is refused (`EMLINK`). Nil for a loop.
     package var depth: Int? {
         var known: [ChainName: Int] = [:]
         var open: Set<ChainName> = []
