@@ -292,10 +292,49 @@ struct NftablesKernelTests {
         }
         let error = #expect(throws: KernelError.self) {
             _ = try store.commit(
-                [.replaceRule(at: 0, in: ChainName("rules-3"), with: Rule(.verdict(.drop)))], table: "change",
+                [.replaceRule(at: 2, in: ChainName("rules-3"), with: Rule(.verdict(.drop)))], table: "change",
                 expecting: nil)
         }
-        #expect(error?.errno == 2 && error?.explanation?.contains("2 rules") == true)
+        #expect(error?.errno == 2 && error?.explanation?.contains("no rule there") == true)
+    }
+
+    @Test(
+        "rules are inserted, replaced and deleted in place; the others keep their handles (E3)",
+        arguments: UInt64(0)..<16)
+    func editsRules(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let store = try KernelRulesetStore()
+        let chain = ChainName("list.0")
+        func ruleset(_ ports: [Int]) -> Ruleset {
+            let rules = ports.map { Rule(.match(.protocol, .equals(UInt128($0))), .verdict(.drop)) }
+            return Ruleset(
+                table: "edits",
+                chains: [
+                    Chain(ChainName("to/list"), rules: [Rule(.verdict(.goto(chain)))]), Chain(chain, rules: rules),
+                ])
+        }
+        func apply(_ wanted: Ruleset) throws {
+            let (inForce, generation) = try store.dump(table: "edits")
+            let change = Change(from: inForce, to: wanted)
+            var current = try store.commitInParts(change.skeleton + change.build, table: "edits", expecting: generation)
+            current = try store.commit(change.swap, table: "edits", expecting: current)
+            let dumped = try store.dump(table: "edits").ruleset
+            #expect(dumped == wanted, "seed \(seed): \(Self.difference(dumped, wanted))")
+        }
+        var ports = Array(1...40)
+        try apply(ruleset(ports))
+        for round in 0..<4 {
+            for number in 0..<Int.random(in: 1...12, using: &random) {
+                let index = ports.indices.randomElement(using: &random) ?? 0
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0 where ports.count > 1: ports.remove(at: index)
+                case 1: ports.insert(100 + round * 16 + number, at: index)
+                default: ports[index] = 180 + round * 16 + number
+                }
+            }
+            try apply(ruleset(ports))
+        }
+        _ = try store.commit([.deleteTable], table: "edits", expecting: nil)
     }
 
     @Test("a flood of refusals that overruns the receive buffer is still a refusal")
