@@ -52,10 +52,16 @@ final class RunningDaemon: Sendable {
     private let enforcer: Enforcer
     private let startedAt = Timestamp(nanoseconds: Clock.sinceEpoch)
     private let retained = Retained()
+    private let signals: SignalSource
+    private let signalHandOver: SignalHandOver
 
     init(_ options: DaemonOptions, _ journal: Journal) throws {
         self.options = options
         self.journal = journal
+        // First of all: a signal during the start must not end the process by its default.
+        let signalHandOver = SignalHandOver()
+        self.signalHandOver = signalHandOver
+        signals = try SignalSource { signal in signalHandOver.take(signal) }
         let handOver = LinkHandOver()
         self.handOver = handOver
         watcher = try LinkWatcher { table in handOver.take(table) }
@@ -78,7 +84,7 @@ final class RunningDaemon: Sendable {
         followLinks(observer)
         let server = try serve(first.policy.configuration.settings.control, observer)
         retained.hold(server)
-        retained.hold(try SignalSource { [self] signal in take(signal, observer, server) })
+        signalHandOver.begin { [self] signal in take(signal, observer, server) }
         watchdog()
         notifier.ready(status: outcome.message)
         journal.log(.notice, "nsgd \(Version.text) is ready; control socket \(options.socket)")

@@ -152,7 +152,8 @@ actor FlowObserver {
             switch event {
             case .new: records += tracker.appeared(connection)
             case .update:
-                if tracker.changed(connection) { records += totals(of: event.entry) }
+                let (appeared, hasClosed) = tracker.changed(connection)
+                records += appeared + (hasClosed ? totals(of: event.entry) : [])
             case .destroy:
                 records += tracker.ended(connection, at: event.entry.stop.map(Timestamp.init(nanoseconds:)) ?? Self.now)
             }

@@ -20,3 +20,30 @@ final class LinkHandOver: Sendable {
     func begin(_ follower: @escaping @Sendable (LinkTable) -> Void) { self.follower.withLock { $0 = follower } }
     func take(_ table: LinkTable) { follower.withLock { $0 }?(table) }
 }
+
+/// Keeps the signals that come before there is anything to tell.
+final class SignalHandOver: Sendable {
+    private struct State {
+        var pending: [SignalSource.Signal] = []
+        var follower: (@Sendable (SignalSource.Signal) -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    func begin(_ follower: @escaping @Sendable (SignalSource.Signal) -> Void) {
+        let pending = state.withLock { state in
+            state.follower = follower
+            defer { state.pending = [] }
+            return state.pending
+        }
+        for signal in pending { follower(signal) }
+    }
+
+    func take(_ signal: SignalSource.Signal) {
+        let follower = state.withLock { state in
+            if state.follower == nil { state.pending.append(signal) }
+            return state.follower
+        }
+        follower?(signal)
+    }
+}

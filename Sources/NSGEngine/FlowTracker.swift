@@ -15,6 +15,8 @@ package struct FlowTracker: Sendable {
     /// Allowed packets whose connection has not come.
     private var waiting: [FlowTuple: [JudgedPacket]] = [:]
     private var waitingCount = 0
+    /// Connections that were over before their packet came, in the order in which they ended.
+    private var endedEarly: [(id: UInt32, time: Timestamp)] = []
     private var refusedFurtherOn: [RefusedKey: RefusedTail] = [:]
     private let limits: Limits
 
@@ -161,13 +163,16 @@ package struct FlowTracker: Sendable {
         return []
     }
 
-    /// Something about it changed; true where its totals should be asked for, since it has closed.
-    package mutating func changed(_ connection: Connection) -> Bool {
-        guard var flow = flows[connection.id], flow.connection.flow == connection.flow else { return false }
+    /// Something about it changed: true where its totals should be asked for, since it has closed. One that is not known may have
+    /// got its label just now: it is older than the policy that judged it, or went through lo.
+    package mutating func changed(_ connection: Connection) -> (records: [FlowRecord], hasClosed: Bool) {
+        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, flow.endedAt == nil else {
+            return (connection.label == nil ? [] : appeared(connection), false)
+        }
         let closes = connection.isClosed && !flow.connection.isClosed
         flow.connection.update(with: connection)
         flows[connection.id] = flow
-        return closes && !flow.hasEnded
+        return ([], closes && !flow.hasEnded)
     }
 
     /// A closed connection's totals have come: its E need not wait until the kernel forgets the entry.
@@ -190,6 +195,7 @@ package struct FlowTracker: Sendable {
             // Refused by its peer, say: it ended before its packet came. The packet will say that it began.
             flow.endedAt = time
             flows[connection.id] = flow
+            endedEarly.append((connection.id, time))
             return []
         }
         flows[connection.id] = nil
@@ -232,10 +238,9 @@ package struct FlowTracker: Sendable {
             waiting[flow] = rest.isEmpty ? nil : rest
             waitingCount -= late.count
         }
-        for (id, flow) in flows {
-            guard let end = flow.endedAt, end.nanoseconds + limits.patience <= now.nanoseconds else { continue }
-            flows[id] = nil
-        }
+        let overdue = endedEarly.prefix { $0.time.nanoseconds + limits.patience <= now.nanoseconds }
+        for (id, time) in overdue where flows[id]?.endedAt == time { flows[id] = nil }
+        endedEarly.removeFirst(overdue.count)
         for (key, tail) in refusedFurtherOn where tail.last.adding(seconds: 60) <= now {
             refusedFurtherOn[key] = nil
             let counters = FlowCounters(packetsSent: tail.packets, bytesSent: tail.bytes)

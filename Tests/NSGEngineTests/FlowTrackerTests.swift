@@ -87,9 +87,9 @@ struct FlowTrackerTests {
     mutating func closes() {
         _ = tracker.appeared(connection(label: label))
         _ = tracker.judged(packet(.allowed, flow))
-        let result4 = tracker.changed(connection(isClosed: true))
+        let result4 = tracker.changed(connection(isClosed: true)).hasClosed
         #expect(result4)
-        let result5 = tracker.changed(connection(isClosed: true))
+        let result5 = tracker.changed(connection(isClosed: true)).hasClosed
         #expect(!result5, "asked for its totals once")
         let totals = FlowCounters(packetsSent: 4, bytesSent: 400, packetsReceived: 3, bytesReceived: 300)
         let result6 = tracker.closed(connection(totals), at: Timestamp(seconds: 110))
@@ -170,6 +170,15 @@ struct FlowTrackerTests {
         #expect(records.allSatisfy { $0.flow == flow })
         let result16 = tracker.judged(packet(.allowed, other))
         #expect(summary(result16) == began)
+    }
+
+    @Test("a connection that gets its label later than it appears is attributed by it")
+    mutating func isLabelledLate() {
+        _ = tracker.judged(packet(.allowed, flow))
+        let unlabelled = tracker.changed(connection())
+        #expect(unlabelled.records.isEmpty)
+        let labelled = tracker.changed(connection(label: label))
+        #expect(summary(labelled.records) == began)
     }
 
     @Test("numbers in use are those that live flows carry")
