@@ -108,7 +108,9 @@ let package = Package(
         // Tests: helpers, and packets through the kernel in namespaces of their own.
         .target(
             name: "TestSupport",
-            dependencies: ["NetworkTypes", "NSGModel", "Nftables", "NSGConfig", "CShims"],
+            dependencies: [
+                "NetworkTypes", "NSGModel", "NSGEvaluation", "NSGCompiler", "Nftables", "NSGConfig", "CShims",
+            ],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -117,7 +119,7 @@ let package = Package(
             [
                 "Netlink", "NftablesKernel", "ConntrackKernel", "PacketLog", "SystemServices", "NSGDaemon",
                 "NSGCompiler", "NSGConfig", "NSGEvaluation", "NSGEngine", "NSGModel", "Nftables", "NetworkTypes",
-                "JSONText", "CShims",
+                "JSONText", "ControlProtocol", "CShims",
             ]
         ),
     ],
