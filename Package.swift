@@ -60,7 +60,10 @@ let package = Package(
 
         pure(
             "NSGEngine",
-            ["NSGConfig", "NSGEvaluation", "NSGCompiler", "FlowLog", "NSGModel", "Nftables", "NetworkTypes", "JSONText"]
+            [
+                "NSGConfig", "NSGEvaluation", "NSGCompiler", "FlowLog", "NSGModel", "Nftables", "NetworkTypes",
+                "JSONText",
+            ]
         ),
         tests(
             "NSGEngineTests",

@@ -202,7 +202,8 @@ extension ControlConnection {
 
 // Output.
 extension ControlConnection {
-    /// From any thread. False when the call has ended or the client has gone. A reply that does not continue ends the call.
+    /// From any thread. False when the call has ended or the client has gone. A reply that does not continue ends the
+    /// call.
     @discardableResult
     func deliver(_ reply: VarlinkReply, to call: UInt64) -> Bool {
         guard isOpen(call) else { return false }  // spares the encoding

@@ -76,7 +76,8 @@ package struct VarlinkReply: Hashable, Sendable {
         self.error = error
     }
 
-    /// Reads a message without its NUL. Keys other than those of the protocol are refused, and `continues` with `error`.
+    /// Reads a message without its NUL. Keys other than those of the protocol are refused, and `continues` with
+    /// `error`.
     package init(parsing message: [UInt8]) throws(VarlinkMessageError) {
         let fields = try MessageFields(message, allowed: ["parameters", "continues", "error"])
         self.init(

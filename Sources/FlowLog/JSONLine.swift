@@ -1,7 +1,7 @@
 import JSONText
 
-/// Writes one JSON object, member by member, into one buffer: a line is written for each new connection, so no tree of values
-/// is built for it. Keys need no escapes.
+/// Writes one JSON object, member by member, into one buffer: a line is written for each new connection, so no tree of
+/// values is built for it. Keys need no escapes.
 struct JSONLine {
     private var bytes: [UInt8] = []
     /// The next member or element is the first of its object or array.

@@ -2,7 +2,8 @@
 package enum JSONDialect: Hashable, Sendable {
     /// RFC 8259.
     case json
-    /// json5.org, version 1.0.0: JSON with comments, trailing commas, unquoted keys and more forms of numbers and strings.
+    /// json5.org, version 1.0.0: JSON with comments, trailing commas, unquoted keys and more forms of numbers and
+    /// strings.
     case json5
 }
 

@@ -2,7 +2,8 @@ package import NSGModel
 import NetworkTypes
 package import Nftables
 
-/// Every name in the table comes from here. Azure's names keep their spelling; `/` separates, which they cannot contain.
+/// Every name in the table comes from here. Azure's names keep their spelling; `/` separates, which they cannot
+/// contain.
 package struct ChainNames: Sendable {
     /// Short names that are unique among the estate's resources of a kind.
     private let groups: [ResourceID: String]
@@ -54,7 +55,8 @@ package struct ChainNames: Sendable {
         return Self.bounded(parts.joined(separator: "/"))
     }
 
-    /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the group.
+    /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the
+    /// group.
     package func counterName(of rule: NumberedRule) -> CounterName {
         CounterName("nsg/\(group(rule.group))/\(word(rule.direction))/\(rule.name)")
     }
@@ -89,7 +91,8 @@ package struct ChainNames: Sendable {
         return String(kept)
     }
 
-    /// The kernel takes 255 bytes; a longer name keeps its beginning and gains a hash. 100 are left for what is appended.
+    /// The kernel takes 255 bytes; a longer name keeps its beginning and gains a hash. 100 are left for what is
+    /// appended.
     private static func bounded(_ name: String) -> String {
         name.utf8.count <= 155 ? name : "\(name.prefix(140)).\(digits(of: name, 10))"
     }

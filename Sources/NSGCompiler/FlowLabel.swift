@@ -1,7 +1,7 @@
 package import NSGModel
 
-/// The device a packet comes in through, or the one it goes out through. A label has slots for the lists of both, so that a
-/// packet between two bound interfaces carries the rules of each, whichever the attachments.
+/// The device a packet comes in through, or the one it goes out through. A label has slots for the lists of both, so
+/// that a packet between two bound interfaces carries the rules of each, whichever the attachments.
 package enum DeviceSide: Int, Hashable, Sendable, CaseIterable {
     case entry = 0
     case exit = 1
@@ -50,7 +50,9 @@ package enum FlowLabel {
     }
 
     /// Every number a label carries.
-    package static func numbers(of label: UInt128) -> [RuleNumber] { LabelSlot.all.compactMap { number(in: $0, of: label) } }
+    package static func numbers(of label: UInt128) -> [RuleNumber] {
+        LabelSlot.all.compactMap { number(in: $0, of: label) }
+    }
     package static func isDecided(_ label: UInt128) -> Bool { label & decided != 0 }
 }
 

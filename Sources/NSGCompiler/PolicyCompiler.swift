@@ -61,7 +61,8 @@ package struct PolicyCompiler {
             again = builder.content(
                 "again",
                 [
-                    Rule(.dispatch(.inputDevice, through: maps.entry)), Rule(.dispatch(.outputDevice, through: maps.exit)),
+                    Rule(.dispatch(.inputDevice, through: maps.entry)),
+                    Rule(.dispatch(.outputDevice, through: maps.exit)),
                     Rule(.verdict(.goto(allowedChain(isAgain: true, into: &builder)))),
                 ])
         }
@@ -72,7 +73,8 @@ package struct PolicyCompiler {
         let settled = Rule(.verdict(.goto(allowed)))
 
         let input = builder.content("input/judge", shortCut + [link, entry, settled])
-        let forward = builder.content("forward/judge", shortCut + Self.multicast(into: &builder) + [entry, exit, settled])
+        let forward = builder.content(
+            "forward/judge", shortCut + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
             "output/judge", [Self.acceptDecided, link, exit, settled])
 
@@ -85,8 +87,8 @@ package struct PolicyCompiler {
             output: builder.content("output", [leaves(output)]))
     }
 
-    /// A flow that is decided passes without being judged again (S4); where guests route, one connection may come by twice,
-    /// and every pass is judged (KERNEL 4).
+    /// A flow that is decided passes without being judged again (S4); where guests route, one connection may come by
+    /// twice, and every pass is judged (KERNEL 4).
     private func shortCutRules(again: ChainName?, into builder: inout RulesetBuilder) -> [Rule] {
         guard let again else { return [Self.acceptDecided] }
         let routers = devices("routers", book.estate.bindings.filter(isRouter), into: &builder)
@@ -131,7 +133,8 @@ package struct PolicyCompiler {
         }
         let map = { (name: String, side: DeviceSide, builder: inout RulesetBuilder) in
             builder.set(
-                "devices/\(name)\(isAgain ? "-again" : "")", keyType: .deviceName, isInterval: false, isVerdictMap: true,
+                "devices/\(name)\(isAgain ? "-again" : "")", keyType: .deviceName, isInterval: false,
+                isVerdictMap: true,
                 elements[side] ?? [])
         }
         return (map("entry", .entry, &builder), map("exit", .exit, &builder))

@@ -73,8 +73,8 @@ struct RuleCompiler {
         return steps
     }
 
-    /// Port numbers are compared with the ICMP type, those of both sides. One rule a range of types: the kernel takes 128
-    /// expressions a rule (`NFT_RULE_MAXEXPRS`), which a list of the types between two ranges can exceed.
+    /// Port numbers are compared with the ICMP type, those of both sides. One rule a range of types: the kernel takes
+    /// 128 expressions a rule (`NFT_RULE_MAXEXPRS`), which a list of the types between two ranges can exceed.
     private var icmpTransports: [[Step]] {
         let icmp = Step.match(.protocol, .equals(UInt128(IPProtocol.icmp.rawValue)))
         if rule.sourcePorts.isAll && rule.destinationPorts.isAll { return [[icmp]] }

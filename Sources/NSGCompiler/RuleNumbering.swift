@@ -22,7 +22,8 @@ package struct NumberedRule: Hashable, Sendable {
     package var version: String
 
     package init(
-        group: ResourceID, direction: Direction, name: String, isDefault: Bool, priority: Int, access: Access, version: String
+        group: ResourceID, direction: Direction, name: String, isDefault: Bool, priority: Int, access: Access,
+        version: String
     ) {
         self.group = group
         self.direction = direction
@@ -45,7 +46,8 @@ package struct NumberedRule: Hashable, Sendable {
             case .any: "*"
             case .prefixes(let prefixes): prefixes.map(\.description).joined(separator: ",")
             case .serviceTag(let tag): tag.key
-            case .applicationSecurityGroups(let groups): groups.map { $0.description.lowercased() }.joined(separator: ",")
+            case .applicationSecurityGroups(let groups):
+                groups.map { $0.description.lowercased() }.joined(separator: ",")
             }
         }
         let ports = { (ranges: [PortRange]) in ranges.map(\.description).joined(separator: ",") }
@@ -56,8 +58,8 @@ package struct NumberedRule: Hashable, Sendable {
     }
 }
 
-/// Which number is which version of which rule. A number stays given while a live flow may carry it; the whole is on disk
-/// before a policy that uses it is swapped in.
+/// Which number is which version of which rule. A number stays given while a live flow may carry it; the whole is on
+/// disk before a policy that uses it is swapped in.
 package struct RuleNumbering: Hashable, Sendable {
     package private(set) var rules: [RuleNumber: NumberedRule] = [:]
     private var numbers: [NumberedRule: RuleNumber] = [:]
@@ -78,7 +80,8 @@ package struct RuleNumbering: Hashable, Sendable {
         numbers[NumberedRule(rule, of: group)]
     }
 
-    /// Gives a number to every rule of the lists of bound interfaces that has none. False if the numbers do not suffice.
+    /// Gives a number to every rule of the lists of bound interfaces that has none. False if the numbers do not
+    /// suffice.
     package mutating func assign(to book: PolicyBook) -> Bool {
         for list in book.boundLists {
             for resolved in list.rules {

@@ -1,7 +1,7 @@
 import Nftables
 
-/// Collects chains and sets under names that hold a hash of their content, so that equal content is one object, and a name
-/// that is in the kernel already need not be sent (E3).
+/// Collects chains and sets under names that hold a hash of their content, so that equal content is one object, and a
+/// name that is in the kernel already need not be sent (E3).
 struct RulesetBuilder {
     private(set) var ruleset: Ruleset
     /// Part of every hash: another salt gives every object a new name, which is how a damaged ruleset is replaced.

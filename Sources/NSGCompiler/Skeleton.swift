@@ -2,11 +2,12 @@ import NSGModel
 import NetworkTypes
 import Nftables
 
-/// What outlives every reload: the base chains, with what passes before any policy is asked, and the trampolines into it.
+/// What outlives every reload: the base chains, with what passes before any policy is asked, and the trampolines into
+/// it.
 ///
-/// Priority 20 is behind the filters of others (firewalld 10, Docker 0) and before source NAT (100): what we allow has passed
-/// them, and addresses are those of S7. What this machine sends is judged in `postrouting`, since destination NAT in `output`
-/// changes the outgoing device after `output` has seen it (KERNEL 1).
+/// Priority 20 is behind the filters of others (firewalld 10, Docker 0) and before source NAT (100): what we allow has
+/// passed them, and addresses are those of S7. What this machine sends is judged in `postrouting`, since destination
+/// NAT in `output` changes the outgoing device after `output` has seen it (KERNEL 1).
 enum Skeleton {
     static func add(to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?) {
         let judgeInput = builder.trampoline("input", to: input)
@@ -21,7 +22,9 @@ enum Skeleton {
         builder.add(
             NamedSet(
                 FixedNames.portProtocols, keyType: .inetProtocol, isInterval: false,
-                elements: IPProtocol.withPorts.map { UInt128($0.rawValue) }.sorted().map { SetElement(.values($0...$0)) }))
+                elements: IPProtocol.withPorts.map { UInt128($0.rawValue) }.sorted().map {
+                    SetElement(.values($0...$0))
+                }))
     }
 
     private static func base(_ name: String, _ hook: Hook, _ rules: [Rule], then target: ChainName) -> Chain {
@@ -29,7 +32,8 @@ enum Skeleton {
             ChainName(name), at: Attachpoint(hook: hook, priority: 20), rules: rules + [Rule(.verdict(.jump(target)))])
     }
 
-    /// Replies, and ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL 9).
+    /// Replies, and ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL
+    /// 9).
     private static let stateRules: [Rule] = {
         let state = { (state: ConnectionState) in Step.match(.connectionState, .hasAny(UInt128(state.rawValue))) }
         let related = [IPProtocol.icmp, .icmpv6].map { number in
@@ -68,8 +72,8 @@ enum Skeleton {
             .match(.destinationPort, .equals(UInt128(ports.destination))), .verdict(.accept))
     }
 
-    /// Never reached. A rule that reads counters turns conntrack accounting on (KERNEL 17), one that sets labels keeps room
-    /// for them in every new connection, also while a policy has no rule that does (PITFALL 45).
+    /// Never reached. A rule that reads counters turns conntrack accounting on (KERNEL 17), one that sets labels keeps
+    /// room for them in every new connection, also while a policy has no rule that does (PITFALL 45).
     private static let featureRules = [
         Rule(.match(.originalPackets, .isGreater(than: 0))), Rule(.setLabel(FlowLabel.decided)),
     ]

@@ -67,8 +67,8 @@ extension Fields {
         return checkedName(name, at: element) ? name : nil
     }
 
-    /// 1 to 80 characters; begins with a letter, a digit or `_`, ends so too; between them also `.` and `-`. Source: Azure
-    /// documentation, "Naming rules and restrictions for Azure resources".
+    /// 1 to 80 characters; begins with a letter, a digit or `_`, ends so too; between them also `.` and `-`. Source:
+    /// Azure documentation, "Naming rules and restrictions for Azure resources".
     private func checkedName(_ name: String, at element: Element) -> Bool {
         func isWord(_ byte: UInt8?) -> Bool {
             guard let byte else { return false }

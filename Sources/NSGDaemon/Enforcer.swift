@@ -105,7 +105,8 @@ actor Enforcer {
         }
     }
 
-    private static let tooManyRules = StartFailure(description: "there are more rules than numbers for them (a million)")
+    private static let tooManyRules = StartFailure(
+        description: "there are more rules than numbers for them (a million)")
 
     /// Brings the first policy into force.
     func start(_ first: FirstPolicy, observer: FlowObserver) -> ReloadOutcome {
@@ -236,8 +237,8 @@ actor Enforcer {
         }
     }
 
-    /// Waits out the grace of the last swap, if it has any left, and takes out what that swap replaced. The next swap needs the
-    /// same wait, so it comes here first (KERNEL 2).
+    /// Waits out the grace of the last swap, if it has any left, and takes out what that swap replaced. The next swap
+    /// needs the same wait, so it comes here first (KERNEL 2).
     private func finishSweep() {
         guard let swapped = swappedAt else { return }
         let elapsed = Clock.monotonic - swapped
@@ -253,7 +254,8 @@ actor Enforcer {
 
     // MARK: Interfaces and drift
 
-    /// Rules name devices, so that these may come and go; only addresses that documents leave to the device change the policy.
+    /// Rules name devices, so that these may come and go; only addresses that documents leave to the device change the
+    /// policy.
     func linksChanged(_ table: LinkTable) {
         let before = deviceAddresses
         links = table
@@ -286,7 +288,9 @@ actor Enforcer {
             policy.withLock { $0 = inForce }
             let drifted = !summary.isUnchanged
             history.withLock { $0.noteAudit(at: now, drifted: drifted, healed: drifted) }
-            if drifted { journal.log(.warning, "our table had been changed; it is as the policy says again", id: "drift") }
+            if drifted {
+                journal.log(.warning, "our table had been changed; it is as the policy says again", id: "drift")
+            }
         case .failure(let failure):
             history.withLock { $0.noteAudit(at: now, drifted: true, healed: false) }
             journal.log(.error, "our table could not be checked: \(failure)", id: "drift")
@@ -311,7 +315,8 @@ actor Enforcer {
 }
 
 extension Enforcement.Failure {
-    /// Whether objects of our names with other content would explain it: `EEXIST`, `ENOENT`, or a difference when read back.
+    /// Whether objects of our names with other content would explain it: `EEXIST`, `ENOENT`, or a difference when read
+    /// back.
     fileprivate var mayBeDamage: Bool {
         switch self {
         case .differs: true

@@ -5,8 +5,8 @@ import SystemServices
 
 /// The folder of flow logs: one stream of JSON Lines, and Azure's files by resource, hour and MAC address (F3).
 ///
-/// Nothing here stops enforcement: what cannot be written is counted and reported, and the next write is tried as if nothing had
-/// been (F5). Files are opened for each write, so a folder that was rotated or removed is made anew.
+/// Nothing here stops enforcement: what cannot be written is counted and reported, and the next write is tried as if
+/// nothing had been (F5). Files are opened for each write, so a folder that was rotated or removed is made anew.
 struct FlowLogFolder: ~Copyable {
     private let path: String
     /// Files that this run has found whole or repaired.

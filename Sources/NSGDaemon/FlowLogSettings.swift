@@ -37,6 +37,7 @@ extension Policy {
 extension RetentionLimits {
     init(_ settings: Settings.FlowLogs) {
         self.init(
-            days: settings.retentionDays.map { UInt64(max($0, 0)) }, bytes: settings.retentionBytes.map { UInt64(max($0, 0)) })
+            days: settings.retentionDays.map { UInt64(max($0, 0)) },
+            bytes: settings.retentionBytes.map { UInt64(max($0, 0)) })
     }
 }

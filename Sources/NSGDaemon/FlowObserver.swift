@@ -15,8 +15,8 @@ import SystemServices
 
 /// Watches what the kernel decides and tracks, and writes it down. Owns the flow tracker, the logs and their followers.
 ///
-/// Sources read and decode on queues of their own and hand over batches in order; a backlog beyond `mostBatches` is dropped and
-/// shows as a gap, since the ledger holds every decision against the kernel's counters.
+/// Sources read and decode on queues of their own and hand over batches in order; a backlog beyond `mostBatches` is
+/// dropped and shows as a gap, since the ledger holds every decision against the kernel's counters.
 actor FlowObserver {
     nonisolated let executor = QueueExecutor(label: "flow log")
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
@@ -153,7 +153,8 @@ actor FlowObserver {
             case .new: records += tracker.appeared(connection)
             case .update:
                 if tracker.changed(connection) { records += totals(of: event.entry) }
-            case .destroy: records += tracker.ended(connection, at: event.entry.stop.map(Timestamp.init(nanoseconds:)) ?? Self.now)
+            case .destroy:
+                records += tracker.ended(connection, at: event.entry.stop.map(Timestamp.init(nanoseconds:)) ?? Self.now)
             }
         }
         output.write(records.map(LogEntry.flow), now: Self.now)
@@ -165,7 +166,9 @@ actor FlowObserver {
 
     /// A closed connection's counters, which no event but the last carries.
     private func totals(of entry: ConntrackEntry) -> [FlowRecord] {
-        guard let found = try? connections.get(entry.original, protocol: entry.protocol, zone: entry.zone), found.id == entry.id else {
+        guard let found = try? connections.get(entry.original, protocol: entry.protocol, zone: entry.zone),
+            found.id == entry.id
+        else {
             return []
         }
         return tracker.closed(Connection(found), at: Self.now)
@@ -296,7 +299,8 @@ struct ObserverClock {
 
     /// - Parameter interval: seconds of a flow log record; live flows get their C on common ticks five of them apart, which with
     ///   the default are Azure's five minutes.
-    mutating func due(at now: Timestamp, interval length: UInt64) -> (interval: Bool, continues: Bool, neighbours: Bool) {
+    mutating func due(at now: Timestamp, interval length: UInt64) -> (interval: Bool, continues: Bool, neighbours: Bool)
+    {
         let isIntervalDue = now.seconds / length != interval / length
         let isContinuationDue = now.seconds / (5 * length) != continuation / (5 * length)
         let isNeighbourDue = now.seconds >= neighbours + 5

@@ -1,7 +1,7 @@
 import Dispatch
 
-/// Runs an actor on a serial queue of its own, so that a blocking netlink call never holds a thread of the shared pool, and so
-/// that a source of events can hand over in order.
+/// Runs an actor on a serial queue of its own, so that a blocking netlink call never holds a thread of the shared pool,
+/// and so that a source of events can hand over in order.
 final class QueueExecutor: SerialExecutor {
     let queue: DispatchQueue
 

@@ -35,7 +35,8 @@ struct StateFolder: Sendable {
         try Files.replace(numbers, with: Array(NumberingFile.text(numbering).utf8))
     }
 
-    /// Keeps the documents of a policy that is in force, each file replaced in one step, those that are no more removed.
+    /// Keeps the documents of a policy that is in force, each file replaced in one step, those that are no more
+    /// removed.
     func storeLastGood(_ sources: ConfigurationSources) throws(KernelError) {
         let folder = "\(lastGood)/policy.d"
         try Files.createFolder(folder, mode: 0o700)

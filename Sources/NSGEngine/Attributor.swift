@@ -42,8 +42,9 @@ package struct Attributor: Sendable {
             macAddress: document?.macAddress ?? macAddresses[binding.networkInterface] ?? .unknown)
     }
 
-    /// The bound interfaces of a connection whose first packet nobody saw, told from its label and addresses: on each side the
-    /// interface whose own address the flow has, else the only one of that side with the group that a number names.
+    /// The bound interfaces of a connection whose first packet nobody saw, told from its label and addresses: on each
+    /// side the interface whose own address the flow has, else the only one of that side with the group that a number
+    /// names.
     func sides(of flow: FlowTuple, label: UInt128) -> [Side] {
         DeviceSide.allCases.compactMap { side -> Side? in
             let numbers = LabelSlot.all.filter { $0.side == side }.compactMap { FlowLabel.number(in: $0, of: label) }
@@ -81,7 +82,8 @@ package struct Attributor: Sendable {
         return StageRecord(
             level: level,
             rule: RuleReference(networkSecurityGroup: rule.group, name: rule.name, isDefault: rule.isDefault),
-            groupGUID: group?.guid ?? UUID(named: rule.group.description.lowercased()), priority: Priority(rule.priority),
+            groupGUID: group?.guid ?? UUID(named: rule.group.description.lowercased()),
+            priority: Priority(rule.priority),
             access: rule.access, location: written?.location, isDerived: isDerived)
     }
 
@@ -93,8 +95,8 @@ package struct Attributor: Sendable {
         }
     }
 
-    /// The stages of the side that refused a packet: the kernel names the rule that did, the evaluator those around it. Where
-    /// the two disagree, the policy changed in between: then only what the kernel named is known.
+    /// The stages of the side that refused a packet: the kernel names the rule that did, the evaluator those around it.
+    /// Where the two disagree, the policy changed in between: then only what the kernel named is known.
     func stages(of side: Side, _ flow: FlowTuple, deniedAt slot: LabelSlot, by number: RuleNumber) -> [StageRecord] {
         guard let rule = policy.numbering.rules[number] else { return [] }
         let kernel = stage(slot.level, rule, isDerived: false)

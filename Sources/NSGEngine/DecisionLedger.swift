@@ -3,8 +3,8 @@ package import NSGCompiler
 import NSGModel
 package import Nftables
 
-/// Holds the decisions that reached the log against those the kernel counted (F5). Counters are read a while before they are
-/// compared, so that what is still on its way is not taken for lost.
+/// Holds the decisions that reached the log against those the kernel counted (F5). Counters are read a while before
+/// they are compared, so that what is still on its way is not taken for lost.
 package struct DecisionLedger: Sendable {
     /// Decisions received of each counter, since `baseline`.
     private var received: [CounterName: UInt64] = [:]

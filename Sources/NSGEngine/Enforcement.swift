@@ -81,7 +81,8 @@ package struct Enforcement {
         guard missing.isEmpty else { throw .differs(missing) }
     }
 
-    /// Takes out what nothing refers to any more. At least 100 ms after the swap, so that packets in flight have left it.
+    /// Takes out what nothing refers to any more. At least 100 ms after the swap, so that packets in flight have left
+    /// it.
     package func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
         let (inForce, generation) = try store.dump(table: wanted.table)
         guard let inForce else { return 0 }
@@ -91,7 +92,8 @@ package struct Enforcement {
         return change.sweep.count
     }
 
-    /// First every trampoline out of the base chains accepts, then `removeTable` may follow. False where there is no table.
+    /// First every trampoline out of the base chains accepts, then `removeTable` may follow. False where there is no
+    /// table.
     package func open(table: String) throws(KernelError) -> Bool {
         let (inForce, generation) = try store.dump(table: table)
         guard let inForce else { return false }
@@ -102,7 +104,7 @@ package struct Enforcement {
                 return nil
             }
         let swap = entrances.filter { inForce.chains[$0]?.rules != [accept] }
-            .map { Operation.replaceRule(of: $0, with: accept) }
+            .map { Operation.replaceRule(at: 0, in: $0, with: accept) }
         if !swap.isEmpty { _ = try store.commit(swap, table: table, expecting: generation) }
         return true
     }

@@ -51,7 +51,8 @@ package struct FlowQuery: Hashable, Sendable {
             destinationPort: destination.port)
     }
 
-    /// From an object with the members of the method `Verify`. Unknown members are refused: a misspelt one would be ignored.
+    /// From an object with the members of the method `Verify`. Unknown members are refused: a misspelt one would be
+    /// ignored.
     package init(_ document: JSONValue) throws(Problem) {
         guard let members = document.object else { throw Problem("a query is an object") }
         let known = ["nic", "vm", "direction", "protocol", "local", "remote"]
@@ -88,7 +89,9 @@ package struct FlowQuery: Hashable, Sendable {
         guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(port) else {
             throw Problem("\(side) '\(text)': '\(port)' is neither a port 0 to 65535 nor *")
         }
-        guard `protocol`.hasPorts else { throw Problem("\(side) '\(text)': \(`protocol`) has no ports; give the bare IP") }
+        guard `protocol`.hasPorts else {
+            throw Problem("\(side) '\(text)': \(`protocol`) has no ports; give the bare IP")
+        }
         return (address, number)
     }
 }

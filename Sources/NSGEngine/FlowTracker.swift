@@ -4,9 +4,9 @@ import NSGModel
 
 /// Turns what the kernel reports into flow records: judged packets into B and D, conntrack into C and E.
 ///
-/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). Conntrack tells which rules
-/// allowed a flow (its label), how much it carried, and when it ended. Both come with a delay of their own, in either order:
-/// whichever is first waits for the other.
+/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). Conntrack tells which
+/// rules allowed a flow (its label), how much it carried, and when it ended. Both come with a delay of their own, in
+/// either order: whichever is first waits for the other.
 package struct FlowTracker: Sendable {
     package var attributor: Attributor
     private var flows: [UInt32: TrackedFlow] = [:]
@@ -32,7 +32,8 @@ package struct FlowTracker: Sendable {
         var flow: FlowTuple
     }
 
-    /// A packet that one interface allowed and the next refused: the first one's log has a flow of it, which ends unanswered.
+    /// A packet that one interface allowed and the next refused: the first one's log has a flow of it, which ends
+    /// unanswered.
     private struct RefusedTail: Sendable {
         var side: LoggedSide
         var packets: UInt64
@@ -85,9 +86,11 @@ package struct FlowTracker: Sendable {
     /// One record for each bound interface; without a label the evaluator says which rules allowed.
     private func began(_ packet: JudgedPacket, attributed label: UInt128?, id: UInt32?) -> [FlowRecord] {
         attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).map { side in
-            let stages = label.map { attributor.stages(of: side, label: $0) } ?? attributor.derivedStages(of: side, packet.flow)
+            let stages =
+                label.map { attributor.stages(of: side, label: $0) } ?? attributor.derivedStages(of: side, packet.flow)
             return FlowRecord(
-                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow, change: .began,
+                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
+                change: .began,
                 stages: stages, flowID: id)
         }
     }
@@ -125,7 +128,8 @@ package struct FlowTracker: Sendable {
         }
         return [
             FlowRecord(
-                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow, change: .began,
+                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
+                change: .began,
                 stages: stages)
         ]
     }
@@ -168,7 +172,9 @@ package struct FlowTracker: Sendable {
 
     /// A closed connection's totals have come: its E need not wait until the kernel forgets the entry.
     package mutating func closed(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
-        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, !flow.hasEnded else { return [] }
+        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, !flow.hasEnded else {
+            return []
+        }
         flow.connection.update(with: connection)
         flow.closedAt = time
         let records = flow.sides.isEmpty ? [] : flow.end(at: time)
@@ -208,7 +214,9 @@ package struct FlowTracker: Sendable {
                 flows[connection.id] = flow
             }
         }
-        for (id, flow) in flows where !seen.contains(id) && flow.endedAt == nil { records += ended(flow.connection, at: time) }
+        for (id, flow) in flows where !seen.contains(id) && flow.endedAt == nil {
+            records += ended(flow.connection, at: time)
+        }
         return records
     }
 

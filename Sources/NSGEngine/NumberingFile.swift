@@ -15,7 +15,8 @@ package enum NumberingFile {
                 ("access", JSONValue(rule.access.rawValue)), ("version", JSONValue(rule.version)),
             ])
         }
-        return JSONValue(object: [("version", JSONValue(version)), ("rules", JSONValue(rules))]).text(style: .compact) + "\n"
+        return JSONValue(object: [("version", JSONValue(version)), ("rules", JSONValue(rules))]).text(style: .compact)
+            + "\n"
     }
 
     /// Nil where the text is not what `text(_:)` writes; entries that make no sense are passed over.

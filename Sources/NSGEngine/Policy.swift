@@ -43,8 +43,8 @@ package struct Policy: Sendable {
 }
 
 extension Estate {
-    /// `host` interfaces without an address in their document take those of the device; each becomes an IP configuration
-    /// beside the first, in the same subnet and application security groups.
+    /// `host` interfaces without an address in their document take those of the device; each becomes an IP
+    /// configuration beside the first, in the same subnet and application security groups.
     func completed(by deviceAddresses: [String: [IPAddress]]) -> Estate {
         var estate = self
         for binding in bindings where binding.attachment == .host {

@@ -18,7 +18,8 @@ struct LoggedSide: Sendable {
     }
 
     func record(
-        of flow: FlowTuple, _ change: FlowChange, at time: Timestamp, attribution: Attribution = .packet, id: UInt32? = nil
+        of flow: FlowTuple, _ change: FlowChange, at time: Timestamp, attribution: Attribution = .packet,
+        id: UInt32? = nil
     ) -> FlowRecord {
         FlowRecord(
             time: time, interface: interface, direction: direction, flow: flow, change: change, stages: stages,

@@ -69,7 +69,8 @@ extension RuleProtocol {
         }
     }
 
-    /// S1: ports that are not "any" match only protocols that have ports; with `Icmp` the number is compared with the type.
+    /// S1: ports that are not "any" match only protocols that have ports; with `Icmp` the number is compared with the
+    /// type.
     func admits(_ flow: FlowTuple, port: UInt16?, in ports: IntervalSet<UInt16>) -> Bool {
         if ports.isAll { return true }
         if self == .icmp { return flow.icmpType.map { ports.contains(UInt16($0)) } ?? false }

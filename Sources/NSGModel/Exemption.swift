@@ -8,7 +8,9 @@ package enum Exemption {
     /// Only towards the virtual machine: a guest does not announce routers.
     package static let icmpv6RouterAdvertisement: UInt8 = 134
     /// Source and destination ports of DHCP and DHCPv6, both ways.
-    package static let dhcpPorts: [(source: UInt16, destination: UInt16)] = [(68, 67), (67, 68), (546, 547), (547, 546)]
+    package static let dhcpPorts: [(source: UInt16, destination: UInt16)] = [
+        (68, 67), (67, 68), (546, 547), (547, 546),
+    ]
 
     package static func covers(_ flow: FlowTuple, _ direction: Direction) -> Bool {
         switch flow.protocol {

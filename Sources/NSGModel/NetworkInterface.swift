@@ -40,7 +40,9 @@ package struct NetworkInterface: Hashable, Sendable {
     }
 
     package var addresses: [IPAddress] { ipConfigurations.compactMap(\.address) }
-    package var applicationSecurityGroups: Set<ResourceID> { Set(ipConfigurations.flatMap(\.applicationSecurityGroups)) }
+    package var applicationSecurityGroups: Set<ResourceID> {
+        Set(ipConfigurations.flatMap(\.applicationSecurityGroups))
+    }
 }
 
 /// Which side of the network device the virtual machine is on (C3).

@@ -20,13 +20,16 @@ package struct NetworkSecurityGroup: Hashable, Sendable {
 
     /// One direction's rules, default rules at the end, in the order in which they are tried (S1). O(n log n).
     package func rules(_ direction: Direction) -> [SecurityRule] {
-        (securityRules + Self.defaultRules(of: id)).filter { $0.direction == direction }.sorted { $0.priority < $1.priority }
+        (securityRules + Self.defaultRules(of: id)).filter { $0.direction == direction }.sorted {
+            $0.priority < $1.priority
+        }
     }
 
     /// The six rules of every group. Source: recorded Azure answers, with Azure's own descriptions.
     package static func defaultRules(of group: ResourceID) -> [SecurityRule] {
         func rule(
-            _ name: String, _ priority: Int, _ direction: Direction, _ source: AddressScope, _ destination: AddressScope,
+            _ name: String, _ priority: Int, _ direction: Direction, _ source: AddressScope,
+            _ destination: AddressScope,
             _ access: Access, _ description: String
         ) -> SecurityRule {
             SecurityRule(
@@ -36,7 +39,9 @@ package struct NetworkSecurityGroup: Hashable, Sendable {
         }
         let network = AddressScope.serviceTag(.virtualNetwork)
         return [
-            rule("AllowVnetInBound", 65000, .inbound, network, network, .allow, "Allow inbound traffic from all VMs in VNET"),
+            rule(
+                "AllowVnetInBound", 65000, .inbound, network, network, .allow,
+                "Allow inbound traffic from all VMs in VNET"),
             rule(
                 "AllowAzureLoadBalancerInBound", 65001, .inbound, .serviceTag(.azureLoadBalancer), .any, .allow,
                 "Allow inbound traffic from azure load balancer"),

@@ -27,14 +27,16 @@ package struct ResolvedRule: Hashable, Sendable {
 }
 
 /// One direction of a security group as it stands on a network interface: the unit that interfaces share. The tag
-/// `VirtualNetwork` makes it depend on the network, rules with application security groups on the interface's membership.
+/// `VirtualNetwork` makes it depend on the network, rules with application security groups on the interface's
+/// membership.
 package struct PolicyList: Hashable, Sendable {
     package struct Key: Hashable, Sendable {
         package var group: ResourceID
         package var level: PolicyLevel
         package var direction: Direction
         package var virtualNetwork: ResourceID
-        /// Of the groups that rules of this direction name on the interface's own side, those it is a member of; sorted.
+        /// Of the groups that rules of this direction name on the interface's own side, those it is a member of;
+        /// sorted.
         package var memberships: [ResourceID]
     }
 
@@ -63,8 +65,8 @@ package struct PolicyBook: Sendable {
         }
     }
 
-    /// The lists a first packet meets at an interface, in order (S2): inbound subnet then NIC, outbound NIC then subnet.
-    /// A level without a group is absent.
+    /// The lists a first packet meets at an interface, in order (S2): inbound subnet then NIC, outbound NIC then
+    /// subnet. A level without a group is absent.
     package func lists(of interface: ResourceID, _ direction: Direction) -> [PolicyList] {
         (keys[interface]?[direction] ?? []).compactMap { lists[$0] }
     }
@@ -77,10 +79,13 @@ package struct PolicyBook: Sendable {
         let named = Set(rules.flatMap { $0.ownApplicationSecurityGroups ?? [] })
         let memberships = interface.applicationSecurityGroups.intersection(named)
         let key = PolicyList.Key(
-            group: group.id, level: level, direction: direction, virtualNetwork: network.id, memberships: memberships.sorted())
+            group: group.id, level: level, direction: direction, virtualNetwork: network.id,
+            memberships: memberships.sorted())
         if lists[key] == nil {
             // S11: with a group on the interface's own side a rule applies only on members.
-            let applicable = rules.filter { $0.ownApplicationSecurityGroups.map { !memberships.isDisjoint(with: $0) } ?? true }
+            let applicable = rules.filter {
+                $0.ownApplicationSecurityGroups.map { !memberships.isDisjoint(with: $0) } ?? true
+            }
             lists[key] = PolicyList(key: key, rules: applicable.map { estate.resolved($0, in: network) })
         }
         return key
@@ -109,7 +114,8 @@ extension Estate {
 
     fileprivate func resolved(_ rule: SecurityRule, in network: VirtualNetwork) -> ResolvedRule {
         ResolvedRule(
-            rule: rule, source: addresses(rule.source, in: network), sourcePorts: IntervalSet(rule.sourcePorts.map(\.bounds)),
+            rule: rule, source: addresses(rule.source, in: network),
+            sourcePorts: IntervalSet(rule.sourcePorts.map(\.bounds)),
             destination: addresses(rule.destination, in: network),
             destinationPorts: IntervalSet(rule.destinationPorts.map(\.bounds)))
     }

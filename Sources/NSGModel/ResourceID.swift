@@ -10,7 +10,9 @@ package struct ResourceID: Hashable, Comparable, Sendable, CustomStringConvertib
 
     /// `/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/TYPE/NAME`.
     package init(subscription: String, resourceGroup: String, type: String, name: String) {
-        self.init("/subscriptions/\(subscription)/resourceGroups/\(resourceGroup)/providers/Microsoft.Network/\(type)/\(name)")
+        self.init(
+            "/subscriptions/\(subscription)/resourceGroups/\(resourceGroup)/providers/Microsoft.Network/\(type)/\(name)"
+        )
     }
 
     /// The id of a child: `…/virtualNetworks/v` to `…/virtualNetworks/v/subnets/s`.
@@ -34,7 +36,9 @@ package struct ResourceID: Hashable, Comparable, Sendable, CustomStringConvertib
 
     private func value(after key: String) -> String? {
         let parts = segments
-        guard let index = parts.firstIndex(where: { $0.lowercased() == key }), index + 1 < parts.count else { return nil }
+        guard let index = parts.firstIndex(where: { $0.lowercased() == key }), index + 1 < parts.count else {
+            return nil
+        }
         return String(parts[index + 1])
     }
 

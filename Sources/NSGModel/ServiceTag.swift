@@ -64,7 +64,8 @@ package enum InternetPrefixes {
     package static let addresses: AddressSet = {
         let outside = AddressSet(
             [
-                "0.0.0.0/8", "10.0.0.0/8", "25.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+                "0.0.0.0/8", "10.0.0.0/8", "25.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+                "172.16.0.0/12",
                 "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
             ].compactMap { IPPrefix($0) })
         return AddressSet(v4: outside.v4.complement, v6: AddressSet(["2000::/3"].compactMap { IPPrefix($0) }).v6)

@@ -4,7 +4,8 @@ package struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConverti
 
     package init(_ value: UInt32) { self.value = value }
 
-    /// Reads four decimal numbers 0...255 with single dots, no leading zeros (`010` is octal to some readers), nothing else.
+    /// Reads four decimal numbers 0...255 with single dots, no leading zeros (`010` is octal to some readers), nothing
+    /// else.
     package init?(_ text: some StringProtocol) {
         // Concrete from here: service tag files hold 100,000 prefixes.
         guard let value = Self.value(of: String(text)) else { return nil }

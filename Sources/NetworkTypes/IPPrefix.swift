@@ -5,7 +5,8 @@ package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible
     /// 0...32 for IPv4, 0...128 for IPv6.
     package let length: Int
 
-    /// The prefix of `length` bits that holds `address`; bits beyond the length are cleared. Nil if the length is out of range.
+    /// The prefix of `length` bits that holds `address`; bits beyond the length are cleared. Nil if the length is out
+    /// of range.
     package init?(_ address: IPAddress, length: Int) {
         switch address {
         case .v4(let address):
@@ -24,7 +25,8 @@ package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible
         length = address.family == .ipv4 ? 32 : 128
     }
 
-    /// Reads `10.0.0.0/8`, `fd00::/8` or a bare address. Host bits are cleared; compare `hasHostBits(_:)` to refuse them.
+    /// Reads `10.0.0.0/8`, `fd00::/8` or a bare address. Host bits are cleared; compare `hasHostBits(_:)` to refuse
+    /// them.
     package init?(_ text: some StringProtocol) {
         guard let (address, length) = Self.parts(of: text), let prefix = IPPrefix(address, length: length) else {
             return nil
@@ -34,7 +36,9 @@ package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible
 
     /// Whether a well-formed prefix is written with bits beyond its length, as in `10.0.0.1/8`.
     package static func hasHostBits(_ text: some StringProtocol) -> Bool {
-        guard let (address, length) = parts(of: text), let prefix = IPPrefix(address, length: length) else { return false }
+        guard let (address, length) = parts(of: text), let prefix = IPPrefix(address, length: length) else {
+            return false
+        }
         return prefix.address != address
     }
 

@@ -9,7 +9,8 @@ package struct PortRange: Hashable, Comparable, Sendable, CustomStringConvertibl
     package static let any = PortRange(0...65535)
     package var isAny: Bool { self == .any }
 
-    /// Reads `*`, `443` or `8000-8010` (0...65535, ascending, digits only). Azure writes no blanks; neither are they read.
+    /// Reads `*`, `443` or `8000-8010` (0...65535, ascending, digits only). Azure writes no blanks; neither are they
+    /// read.
     package init?(_ text: some StringProtocol) {
         if text == "*" {
             self = .any
@@ -17,7 +18,8 @@ package struct PortRange: Hashable, Comparable, Sendable, CustomStringConvertibl
         }
         let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         let numbers = parts.compactMap { part in
-            (1...5).contains(part.utf8.count) && part.utf8.allSatisfy { (0x30...0x39).contains($0) } ? UInt16(part) : nil
+            (1...5).contains(part.utf8.count) && part.utf8.allSatisfy { (0x30...0x39).contains($0) }
+                ? UInt16(part) : nil
         }
         guard numbers.count == parts.count, let first = numbers.first, let last = numbers.last, first <= last else {
             return nil

@@ -1,4 +1,5 @@
-/// SHA-1 (RFC 3174), for names, not for secrets: name-based UUIDs (RFC 9562, version 5) and content addresses of chains and sets.
+/// SHA-1 (RFC 3174), for names, not for secrets: name-based UUIDs (RFC 9562, version 5) and content addresses of chains
+/// and sets.
 package enum SHA1 {
     /// 20 bytes. O(n).
     package static func digest(of message: some Collection<UInt8>) -> [UInt8] {
@@ -14,7 +15,8 @@ package enum SHA1 {
                 words[index] = block[(start + 4 * index)..<(start + 4 * index + 4)].reduce(0) { $0 << 8 | UInt32($1) }
             }
             for index in 16..<80 {
-                words[index] = rotate(words[index - 3] ^ words[index - 8] ^ words[index - 14] ^ words[index - 16], by: 1)
+                words[index] = rotate(
+                    words[index - 3] ^ words[index - 8] ^ words[index - 14] ^ words[index - 16], by: 1)
             }
             var (a, b, c, d, e) = (state[0], state[1], state[2], state[3], state[4])
             for index in 0..<80 {

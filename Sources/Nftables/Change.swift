@@ -1,8 +1,11 @@
-/// The way from one ruleset to another (E1): four lists of operations, in an order that never shows a packet half a policy.
+/// The way from one ruleset to another (E1): four lists of operations, in an order that never shows a packet half a
+/// policy.
 ///
-/// What is content-addressed is never edited: a chain or set of the same name is the same. A difference lies in the
-/// one-rule trampolines alone, so the swap replaces rules and does nothing else: a packet's walk reads the generation once,
-/// its look-ups read it again, and both must see one policy (KERNEL 2).
+/// The swap adds, replaces and deletes rules, and nothing else: no set, element, chain or counter is made or deleted in
+/// it. A packet's walk reads the ruleset's generation once and meets the rules of that generation in every chain; its
+/// look-ups read it again, so that what they look into must be the same before and after (KERNEL 2). Mostly it replaces
+/// the one rule of trampolines, which lead to chains that were built beside; where little of a chain changes, that
+/// chain's own rules.
 package struct Change: Hashable, Sendable {
     /// What packets enter by, with every trampoline accepting; only where it is missing.
     package var skeleton: [Operation] = []
@@ -18,10 +21,12 @@ package struct Change: Hashable, Sendable {
     /// - Parameter inForce: what the kernel holds, dumped rather than remembered, or nil where there is no table.
     package init(from inForce: Ruleset?, to wanted: Ruleset) {
         let old = inForce ?? Ruleset(table: wanted.table)
+        let wanted = wanted.rebased(onto: old)
         if inForce == nil { skeleton.append(.addTable) }
         let entered = Self.chainsReached(fromBaseChainsOf: wanted)
         addObjects(from: old, to: wanted, enteredAlready: entered)
         changeChains(from: old, to: wanted)
+        moveBaseChains(from: old, to: wanted)
         sweepObjects(from: old, to: wanted)
     }
 
@@ -48,7 +53,7 @@ package struct Change: Hashable, Sendable {
         for chain in skeletonChains where chain.attachpoint == nil {
             skeleton += (chain.name.isTrampoline ? [Self.open] : chain.rules).map { .addRule($0, to: chain.name) }
             if chain.name.isTrampoline, let rule = chain.rules.first, rule != Self.open {
-                swap.append(.replaceRule(of: chain.name, with: rule))
+                swap.append(.replaceRule(at: 0, in: chain.name, with: rule))
             }
         }
         for chain in skeletonChains where chain.attachpoint != nil {
@@ -72,15 +77,27 @@ package struct Change: Hashable, Sendable {
     }
 
     private mutating func changeChains(from old: Ruleset, to wanted: Ruleset) {
+        let mentioned = old.mentions
         for chain in wanted.chains.values.sorted(by: { $0.name < $1.name }) {
-            guard let present = old.chains[chain.name], present.rules != chain.rules else { continue }
-            if chain.name.isTrampoline, present.rules.count == 1, let rule = chain.rules.first {
-                swap.append(.replaceRule(of: chain.name, with: rule))
+            guard let present = old.chains[chain.name], present.rules != chain.rules,
+                present.attachpoint == chain.attachpoint
+            else { continue }
+            if mentioned[chain.name] == nil, chain.attachpoint == nil, !chain.name.isTrampoline {
+                // Left behind, half filled, by a change that was interrupted.
+                build.append(.flushChain(chain.name))
+                build += chain.rules.map { .addRule($0, to: chain.name) }
             } else {
-                // Only somebody else's hand makes these differ; they are put right in the same transaction.
-                swap.append(.flushChain(chain.name))
-                swap += chain.rules.map { .addRule($0, to: chain.name) }
+                swap += RuleEdits(from: present.rules, to: chain.rules).operations(in: chain.name)
             }
+        }
+    }
+
+    /// A base chain's place cannot be changed, so it is made anew. Other versions of ours, or somebody else's hand.
+    private mutating func moveBaseChains(from old: Ruleset, to wanted: Ruleset) {
+        for chain in wanted.chains.values.sorted(by: { $0.name < $1.name }) {
+            guard let present = old.chains[chain.name], present.attachpoint != chain.attachpoint else { continue }
+            swap += [.flushChain(chain.name), .deleteChain(chain.name), .addChain(chain.name, chain.attachpoint)]
+            swap += chain.rules.map { .addRule($0, to: chain.name) }
         }
     }
 

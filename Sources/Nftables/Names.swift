@@ -1,4 +1,5 @@
-/// The name of a chain. nft reads letters, digits and `/ - _ .` after a letter; the kernel takes 255 bytes (`NFT_NAME_MAXLEN`).
+/// The name of a chain. nft reads letters, digits and `/ - _ .` after a letter; the kernel takes 255 bytes
+/// (`NFT_NAME_MAXLEN`).
 package struct ChainName: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let description: String
     package init(_ text: String) { description = text }

@@ -9,8 +9,11 @@ package enum Operation: Hashable, Sendable {
     case addElements([SetElement], to: NamedSet)
     /// Behind the chain's last rule.
     case addRule(Rule, to: ChainName)
-    /// In place of the only rule of a trampoline.
-    case replaceRule(of: ChainName, with: Rule)
+    /// Before the rule that stands at `index`, which stands behind it from then on. Indexes, here and below, are those
+    /// of the chain as the operations before this one leave it.
+    case insertRule(Rule, at: Int, in: ChainName)
+    case replaceRule(at: Int, in: ChainName, with: Rule)
+    case deleteRule(at: Int, in: ChainName)
     case flushChain(ChainName)
     case deleteChain(ChainName)
     case deleteSet(SetName)
@@ -29,7 +32,9 @@ extension Operation: CustomStringConvertible {
             "add element \(set.name) { \(elements.prefix(4).map(set.text(of:)).joined(separator: ", "))"
                 + (elements.count > 4 ? ", … \(elements.count) in all }" : " }")
         case .addRule(let rule, let chain): "add rule \(chain) \(rule)"
-        case .replaceRule(let chain, let rule): "replace rule \(chain) \(rule)"
+        case .insertRule(let rule, let index, let chain): "insert rule \(chain) index \(index) \(rule)"
+        case .replaceRule(let index, let chain, let rule): "replace rule \(chain) index \(index) \(rule)"
+        case .deleteRule(let index, let chain): "delete rule \(chain) index \(index)"
         case .flushChain(let name): "flush chain \(name)"
         case .deleteChain(let name): "delete chain \(name)"
         case .deleteSet(let name): "delete set \(name)"

@@ -1,5 +1,6 @@
 extension Rule: CustomStringConvertible {
-    /// As nft prints it: a match that a later one implies is left out (`ip saddr` implies IPv4, `tcp dport` implies TCP).
+    /// As nft prints it: a match that a later one implies is left out (`ip saddr` implies IPv4, `tcp dport` implies
+    /// TCP).
     package var description: String {
         var words: [String] = []
         for (index, step) in steps.enumerated() {

@@ -61,8 +61,8 @@ package struct SetElement: Hashable, Sendable {
     }
 }
 
-/// A named set, or a map from keys to verdicts. The elements of an interval set are disjoint and ascending; we merge them
-/// ourselves and never ask the kernel to (`auto-merge`).
+/// A named set, or a map from keys to verdicts. The elements of an interval set are disjoint and ascending; we merge
+/// them ourselves and never ask the kernel to (`auto-merge`).
 package struct NamedSet: Hashable, Sendable {
     package let name: SetName
     package var keyType: KeyType

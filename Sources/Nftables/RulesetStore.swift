@@ -19,7 +19,8 @@ package protocol RulesetStore: AnyObject {
         _ operations: [Operation], table: String, expecting expected: Generation?
     ) throws(KernelError) -> Generation
 
-    /// Any number of transactions, in order, each as large as the buffer allows. A failure leaves a beginning of them done.
+    /// Any number of transactions, in order, each as large as the buffer allows. A failure leaves a beginning of them
+    /// done.
     func commitInParts(
         _ operations: [Operation], table: String, expecting expected: Generation?
     ) throws(KernelError) -> Generation

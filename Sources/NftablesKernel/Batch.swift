@@ -65,7 +65,8 @@ package struct SealedBatch: Sendable {
         self.firstSequence = firstSequence
     }
 
-    /// The kernel will refuse the batch with `ERESTART` unless the ruleset has this number (`NFNL_BATCH_GENID`; 0 is any).
+    /// The kernel will refuse the batch with `ERESTART` unless the ruleset has this number (`NFNL_BATCH_GENID`; 0 is
+    /// any).
     mutating func expect(_ generation: Generation) {
         // Behind nlmsghdr, nfgenmsg and the header of the only attribute.
         bytes.replaceSubrange(24..<28, with: generation.number.bigEndianBytes)
@@ -80,8 +81,8 @@ package struct SealedBatch: Sendable {
         return owners.indices.contains(index) ? operations[owners[index]] : nil
     }
 
-    /// Each operation as nft writes it, and below it its messages in hexadecimal, 32 bytes a line: for goldens and for a look at what is
-    /// sent.
+    /// Each operation as nft writes it, and below it its messages in hexadecimal, 32 bytes a line: for goldens and for
+    /// a look at what is sent.
     package var description: String {
         var text = ""
         var lastOwner: Int?

@@ -2,7 +2,8 @@ internal import CNftnl
 internal import Netlink
 internal import Nftables
 
-// What the kernel dumps of a rule, as expressions. Whatever is not fully understood is `.foreign`: never a guess, never a trap.
+// What the kernel dumps of a rule, as expressions. Whatever is not fully understood is `.foreign`: never a guess, never
+// a trap.
 
 extension NetlinkAttributes {
     /// The first of a type of one of the kernel's enumerations.

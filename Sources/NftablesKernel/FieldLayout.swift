@@ -64,8 +64,8 @@ extension Field {
 
     private var isInHostOrder: Bool { isBitmask || self == .originalPackets }
 
-    /// The value as the kernel loads it. Numbers of conntrack are in host order; bit n of a label is bit n % 8 of byte n / 8; the first
-    /// character of a device name is the most significant byte.
+    /// The value as the kernel loads it. Numbers of conntrack are in host order; bit n of a label is bit n % 8 of byte
+    /// n / 8; the first character of a device name is the most significant byte.
     func bytes(of value: UInt128) -> [UInt8] {
         let bytes = networkOrderBytes(of: value)
         return isInHostOrder && UInt16(1).littleEndian == 1 || self == .connectionLabel ? bytes.reversed() : bytes

@@ -3,7 +3,8 @@ internal import Netlink
 package import NetworkTypes
 package import Nftables
 
-// Reading a table back. Every request names our table; only chains cannot be asked for by table, and those of others are passed over.
+// Reading a table back. Every request names our table; only chains cannot be asked for by table, and those of others
+// are passed over.
 
 extension KernelRulesetStore {
     package func dump(table: String) throws(KernelError) -> (ruleset: Ruleset?, generation: Generation) {

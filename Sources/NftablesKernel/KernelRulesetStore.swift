@@ -7,8 +7,8 @@ package import Nftables
 package enum TableOwnership: Sendable {
     /// Anybody's: other programs may change and delete them.
     case shared
-    /// The socket's (`NFT_TABLE_F_OWNER`): others are refused, `nft flush ruleset` passes over them; they outlive the socket
-    /// (`NFT_TABLE_F_PERSIST`, about Linux 6.9).
+    /// The socket's (`NFT_TABLE_F_OWNER`): others are refused, `nft flush ruleset` passes over them; they outlive the
+    /// socket (`NFT_TABLE_F_PERSIST`, about Linux 6.9).
     case ownedAndPersistent
 
     var flags: UInt32 {
@@ -70,9 +70,10 @@ package final class KernelRulesetStore: RulesetStore {
     ) throws(KernelError) -> Generation {
         if operations.isEmpty { return try numbered(expected) }
         var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
+        var handles = RuleHandles()
         var batch = Batch(firstSequence: nextSequence())
         for operation in operations {
-            for (index, message) in try messages(for: operation, from: &encoder, table: table).enumerated() {
+            for (index, message) in try messages(for: operation, from: &encoder, &handles, table: table).enumerated() {
                 batch.append(message, of: operation, isFirst: index == 0)
             }
         }
@@ -85,11 +86,12 @@ package final class KernelRulesetStore: RulesetStore {
         if operations.isEmpty { return try numbered(expected) }
         var current = expected
         var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
+        var handles = RuleHandles()
         enlargeSendBuffer(to: Self.partLimit + Self.margin)
         let limit = min(Self.partLimit, sendBuffer - Self.margin)
         var batch = Batch(firstSequence: nextSequence())
         for operation in operations {
-            for (index, message) in try messages(for: operation, from: &encoder, table: table).enumerated() {
+            for (index, message) in try messages(for: operation, from: &encoder, &handles, table: table).enumerated() {
                 if !batch.isEmpty, batch.byteCount(with: message.count) > limit {
                     let full = batch.sealed()
                     batch = Batch(firstSequence: nextSequence())
@@ -104,11 +106,11 @@ package final class KernelRulesetStore: RulesetStore {
 
     /// An operation that cannot be encoded is named like one that the kernel refuses.
     private func messages(
-        for operation: Operation, from encoder: inout OperationEncoder, table: String
+        for operation: Operation, from encoder: inout OperationEncoder, _ handles: inout RuleHandles, table: String
     ) throws(KernelError) -> [[UInt8]] {
-        let handle = try handleToReplace(by: operation, table: table)
+        let handle = try handle(for: operation, in: &handles, table: table)
         do throws(KernelError) {
-            return try encoder.messages(for: operation, replacing: handle)
+            return try encoder.messages(for: operation, at: handle)
         } catch {
             let reasons = [error.object, error.explanation].compactMap { $0 }
             throw KernelError(
@@ -143,7 +145,8 @@ package final class KernelRulesetStore: RulesetStore {
     /// `ERESTART`
     private static let restart: Int32 = 85
 
-    /// The kernel carries a batch out before `sendmsg` returns and answers with its refusals alone, so that nothing to read means done.
+    /// The kernel carries a batch out before `sendmsg` returns and answers with its refusals alone, so that nothing to
+    /// read means done.
     private func send(
         _ sealed: SealedBatch, table: String, expecting expected: Generation
     ) throws(KernelError) -> Generation {
@@ -196,16 +199,13 @@ package final class KernelRulesetStore: RulesetStore {
 
     private func nextSequence() -> UInt32 { socket.nextSequence() }
 
-    /// The handle of the chain's only rule. Read now; the number of the ruleset that the batch expects covers the time until it arrives.
-    private func handleToReplace(by operation: Operation, table: String) throws(KernelError) -> UInt64? {
-        guard case .replaceRule(let chain, _) = operation else { return nil }
-        let handles = try ruleHandles(of: chain, table: table)
-        guard handles.count == 1, let handle = handles.first else {
-            throw KernelError(
-                errno: 2, doing: "find the rule to replace", object: "\(operation)",
-                explanation: "chain \(chain) has \(handles.count) rules, where a swap replaces the only one")
-        }
-        return handle
+    /// The handle of the rule an operation names by its index; nil where it needs none, or goes behind the last.
+    private func handle(
+        for operation: Operation, in handles: inout RuleHandles, table: String
+    ) throws(KernelError) -> UInt64? {
+        guard let chain = operation.editedChain else { return nil }
+        if handles.needs(chain, for: operation) { handles.begin(chain, with: try ruleHandles(of: chain, table: table)) }
+        return try handles.take(operation)
     }
 
     private func ruleHandles(of chain: ChainName, table: String) throws(KernelError) -> [UInt64] {

@@ -1,8 +1,8 @@
 internal import CNftnl
 internal import NetworkTypes
 
-/// Room in which libnftnl builds one message: it writes without a look at the end, so that callers bound what goes in. 128 KiB hold the
-/// largest attribute (64 KiB) and a header beside it.
+/// Room in which libnftnl builds one message: it writes without a look at the end, so that callers bound what goes in.
+/// 128 KiB hold the largest attribute (64 KiB) and a header beside it.
 @safe struct MessageScratch: ~Copyable {
     private static let capacity = 1 << 17
     private let memory: UnsafeMutableRawPointer

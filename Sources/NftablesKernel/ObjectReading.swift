@@ -2,12 +2,12 @@ internal import CNftnl
 internal import Netlink
 internal import Nftables
 
-// What the kernel dumps of chains, rules and sets. What somebody else made in our table becomes a value that equals none of ours and
-// says so, so that a comparison shows it.
+// What the kernel dumps of chains, rules and sets. What somebody else made in our table becomes a value that equals
+// none of ours and says so, so that a comparison shows it.
 
 extension Chain {
-    /// Nil without a name. A base chain that is not of type filter with policy accept, or whose table is switched off, begins with a
-    /// rule that is not ours.
+    /// Nil without a name. A base chain that is not of type filter with policy accept, or whose table is switched off,
+    /// begins with a rule that is not ours.
     init?(reading attributes: NetlinkAttributes, isDormant: Bool) {
         guard let name = attributes.first(NFTA_CHAIN_NAME)?.string else { return nil }
         guard let hook = attributes.first(NFTA_CHAIN_HOOK)?.nested else {
@@ -40,8 +40,8 @@ extension Rule {
 }
 
 extension NamedSet {
-    /// Nil without a name, and for a set that belongs to a rule and goes with it (`NFT_SET_ANONYMOUS`). A set that none of ours can be
-    /// holds one element that says so.
+    /// Nil without a name, and for a set that belongs to a rule and goes with it (`NFT_SET_ANONYMOUS`). A set that none
+    /// of ours can be holds one element that says so.
     init?(reading attributes: NetlinkAttributes) {
         guard let name = attributes.first(NFTA_SET_NAME)?.string else { return nil }
         let flags = attributes.first(NFTA_SET_FLAGS)?.uint32 ?? 0
@@ -62,7 +62,8 @@ extension NamedSet {
 }
 
 extension KernelElement {
-    /// Nil for an element that none of ours can be: one with a time-out, a range in one element, a verdict that we never give.
+    /// Nil for an element that none of ours can be: one with a time-out, a range in one element, a verdict that we
+    /// never give.
     init?(reading element: NetlinkAttributes, inMap isMap: Bool) {
         guard let key = element.first(NFTA_SET_ELEM_KEY)?.nested.first(NFTA_DATA_VALUE)?.bytes,
             element.first(NFTA_SET_ELEM_TIMEOUT) == nil, element.first(NFTA_SET_ELEM_KEY_END) == nil,

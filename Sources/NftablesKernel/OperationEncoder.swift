@@ -17,8 +17,8 @@ struct OperationEncoder: ~Copyable {
     }
 
     /// One message, or for elements as many as they need.
-    /// - Parameter handle: of the rule that `.replaceRule` replaces.
-    mutating func messages(for operation: Operation, replacing handle: UInt64? = nil) throws(KernelError) -> [[UInt8]] {
+    /// - Parameter handle: of the rule at the index that the operation names; nil where there is none, behind the last.
+    mutating func messages(for operation: Operation, at handle: UInt64? = nil) throws(KernelError) -> [[UInt8]] {
         // Makes, and refuses what is there already.
         let create = NLM_F_CREATE | NLM_F_EXCL
         switch operation {
@@ -54,9 +54,16 @@ struct OperationEncoder: ~Copyable {
             let object = try RuleObject.encoding(rule, table: table, chain: chain)
             let flags = NLM_F_CREATE | NLM_F_APPEND
             return [scratch.message(NFT_MSG_NEWRULE, flags: flags, object)]
-        case .replaceRule(let chain, let rule):
-            let object = try RuleObject.encoding(rule, table: table, chain: chain, replacing: handle ?? 0)
+        case .insertRule(let rule, _, let chain):
+            // Without NLM_F_APPEND a rule goes before the one it is placed by.
+            let object = try RuleObject.encoding(rule, table: table, chain: chain, place: handle.map { .before($0) })
+            return [scratch.message(NFT_MSG_NEWRULE, flags: NLM_F_CREATE | (handle == nil ? NLM_F_APPEND : 0), object)]
+        case .replaceRule(_, let chain, let rule):
+            let object = try RuleObject.encoding(rule, table: table, chain: chain, place: .of(handle ?? 0))
             return [scratch.message(NFT_MSG_NEWRULE, flags: NLM_F_REPLACE, object)]
+        case .deleteRule(_, let chain):
+            let object = try RuleObject.encoding(Rule(), table: table, chain: chain, place: .of(handle ?? 0))
+            return [scratch.message(NFT_MSG_DELRULE, object)]
         case .flushChain(let name):
             // A deletion without a handle is of all rules.
             let object = try RuleObject.encoding(Rule(), table: table, chain: name)

@@ -2,7 +2,8 @@ internal import CNftnl
 internal import NetworkTypes
 internal import Nftables
 
-// Steps to expressions and back. The patterns are those of nft 1.0.6, so that `nft list` prints our rules as the IR prints them.
+// Steps to expressions and back. The patterns are those of nft 1.0.6, so that `nft list` prints our rules as the IR
+// prints them.
 
 extension Rule {
     /// Throws `EOPNOTSUPP` for a comparison that the field does not have, `ERANGE` for a value that does not fit it.
@@ -17,8 +18,8 @@ extension Rule {
         return all
     }
 
-    /// A rule that is not exactly what `expressions()` makes of some steps is somebody else's: it comes without steps and with a
-    /// comment that says what it is, so that it differs from each of ours.
+    /// A rule that is not exactly what `expressions()` makes of some steps is somebody else's: it comes without steps
+    /// and with a comment that says what it is, so that it differs from each of ours.
     init(reading expressions: [Expression], comment: String?) {
         var reader = StepReader(expressions)
         let rule = Rule(reader.steps(), comment: comment)

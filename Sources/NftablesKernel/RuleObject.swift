@@ -6,24 +6,33 @@ internal import Nftables
 @safe struct RuleObject: ~Copyable, MessageBody {
     private let rule: OpaquePointer
 
-    /// - Parameter handle: of the rule that this one replaces.
+    /// Which rule of the chain a message is about, by its handle.
+    enum Place {
+        case of(UInt64)
+        case before(UInt64)
+    }
+
     static func encoding(
-        _ contents: Rule, table: String, chain: ChainName, replacing handle: UInt64? = nil
+        _ contents: Rule, table: String, chain: ChainName, place: Place? = nil
     ) throws(KernelError) -> RuleObject {
         try requireName(chain.description, of: "chain")
         let expressions = try contents.expressions()
         let object = try RuleObject()
-        try object.place(in: chain, of: table, replacing: handle)
+        try object.put(in: chain, of: table, place)
         if let comment = contents.comment { try object.setComment(comment) }
         for expression in expressions { try object.append(expression) }
         return object
     }
 
-    private func place(in chain: ChainName, of table: String, replacing handle: UInt64?) throws(KernelError) {
+    private func put(in chain: ChainName, of table: String, _ place: Place?) throws(KernelError) {
         unsafe nftnl_rule_set_u32(rule, UInt16(NFTNL_RULE_FAMILY.rawValue), UInt32(NFPROTO_INET))
         try requireStored(unsafe nftnl_rule_set_str(rule, UInt16(NFTNL_RULE_TABLE.rawValue), table), "name")
         try requireStored(unsafe nftnl_rule_set_str(rule, UInt16(NFTNL_RULE_CHAIN.rawValue), chain.description), "name")
-        if let handle { unsafe nftnl_rule_set_u64(rule, UInt16(NFTNL_RULE_HANDLE.rawValue), handle) }
+        switch place {
+        case .of(let handle): unsafe nftnl_rule_set_u64(rule, UInt16(NFTNL_RULE_HANDLE.rawValue), handle)
+        case .before(let handle): unsafe nftnl_rule_set_u64(rule, UInt16(NFTNL_RULE_POSITION.rawValue), handle)
+        case nil: break
+        }
     }
 
     private func append(_ expression: Expression) throws(KernelError) {

@@ -88,8 +88,8 @@ extension NamedSet {
         KernelError(errno: 22, doing: "encode set \(name)", object: text(of: element), explanation: reason)
     }
 
-    /// Elements in ascending order: intervals closed again, the end at 0 left out. Nil where the kernel's elements are none that we
-    /// would have sent.
+    /// Elements in ascending order: intervals closed again, the end at 0 left out. Nil where the kernel's elements are
+    /// none that we would have sent.
     func elements(restoredFrom elements: [KernelElement]) -> [SetElement]? {
         guard elements.allSatisfy({ $0.key.count == keyType.width }) else { return nil }
         if keyType == .deviceName {

@@ -1,7 +1,7 @@
 internal import NetworkTypes
 
-/// What nft keeps beside rules, sets and elements and the kernel only stores: records of type, length and value, one byte each for the
-/// first two. Numbers in it are in host order. Layout: <libnftnl/udata.h>.
+/// What nft keeps beside rules, sets and elements and the kernel only stores: records of type, length and value, one
+/// byte each for the first two. Numbers in it are in host order. Layout: <libnftnl/udata.h>.
 enum UserData {
     /// `NFTNL_UDATA_RULE_COMMENT`
     static let ruleComment: UInt8 = 0

@@ -8,7 +8,8 @@ package enum ConfigurationFolder {
 
     /// Reads every document. What is absent is left out; what cannot be read is a fault.
     /// - Parameter serviceTags: path of `service-tags.json`, or nil.
-    package static func read(_ folder: String, serviceTags: String?) throws(ConfigurationFaults) -> ConfigurationSources {
+    package static func read(_ folder: String, serviceTags: String?) throws(ConfigurationFaults) -> ConfigurationSources
+    {
         var faults: [Fault] = []
         func text(_ name: String, at path: String, isNeeded: Bool) -> SourceText? {
             do throws(KernelError) {

@@ -77,7 +77,9 @@ package enum Files {
 
     /// Removes a file; one that is not there is no error.
     package static func remove(_ path: String) throws(KernelError) {
-        guard unsafe unlink(path) == 0 || errno == ENOENT else { throw KernelError(errno: errno, doing: "remove \(path)") }
+        guard unsafe unlink(path) == 0 || errno == ENOENT else {
+            throw KernelError(errno: errno, doing: "remove \(path)")
+        }
     }
 
     /// Creates a folder, and those above it, with `mode`; one that exists is left as it is.

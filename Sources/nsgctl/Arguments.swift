@@ -11,7 +11,8 @@ struct Arguments {
 
     /// Options with a value, and those without; by their long names.
     private static let withValue: Set<String> = [
-        "--config", "--state", "--logs", "--socket", "--output", "--nic", "--vm", "--direction", "--protocol", "--local",
+        "--config", "--state", "--logs", "--socket", "--output", "--nic", "--vm", "--direction", "--protocol",
+        "--local",
         "--remote", "--batch",
     ]
     private static let withoutValue: Set<String> = [

@@ -18,7 +18,8 @@ enum StatusVerb {
         let groups = (binding["networkSecurityGroups"]?.array ?? []).map { ResourceName.last(of: $0.string ?? "") }
         return [
             ResourceName.last(of: text("nic")), text("interface"), text("attachment"),
-            binding["present"]?.bool ?? false ? "present" : "absent", groups.isEmpty ? "-" : groups.joined(separator: ","),
+            binding["present"]?.bool ?? false ? "present" : "absent",
+            groups.isEmpty ? "-" : groups.joined(separator: ","),
         ]
     }
 
@@ -38,7 +39,8 @@ enum StatusVerb {
             """)
         if let reload = status["lastReload"], !reload.isNull {
             Output.line(
-                "Last load  \(reload["result"]?.string ?? "") at \(reload["at"]?.string ?? ""): \(reload["message"]?.string ?? "")")
+                "Last load  \(reload["result"]?.string ?? "") at \(reload["at"]?.string ?? ""): \(reload["message"]?.string ?? "")"
+            )
         }
         if !bindings.isEmpty {
             Output.line("")

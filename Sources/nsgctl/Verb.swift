@@ -22,25 +22,30 @@ struct Verb: Sendable {
             example: "nsgctl status -o json", options: [], run: StatusVerb.run),
         Verb(
             name: "check", usage: "check [DIR]", summary: "validates documents",
-            details: "Reports every fault of the documents in DIR (default: --config, /etc/nsgd) in one run, without a daemon.",
+            details:
+                "Reports every fault of the documents in DIR (default: --config, /etc/nsgd) in one run, without a daemon.",
             example: "nsgctl check ./config", options: [], mostOperands: 1, run: DocumentVerbs.check),
         Verb(
             name: "compile", usage: "compile [DIR] [--stats]", summary: "prints the nftables ruleset",
-            details: "With DIR or --config, offline, what the documents there would load; else what the daemon has in force.",
+            details:
+                "With DIR or --config, offline, what the documents there would load; else what the daemon has in force.",
             example: "nsgctl compile ./config --stats", options: ["--stats"], mostOperands: 1,
             run: DocumentVerbs.compile),
         Verb(
             name: "verify",
-            usage: "verify --nic NIC|--vm VM --direction Inbound|Outbound --protocol P --local IP:PORT --remote IP:PORT",
+            usage:
+                "verify --nic NIC|--vm VM --direction Inbound|Outbound --protocol P --local IP:PORT --remote IP:PORT",
             summary: "IP flow verify: would this packet pass, and by which rule",
             details: """
                 Answers as Azure does. A port may be *, which only rules for all ports match; protocols without ports take the bare
                 IP. --explain adds every rule that was tried. --batch FILE (- for standard input) reads one JSON query a line and
                 prints one answer a line. With --exit-code a Deny ends with status 3. With --config DIR it works offline.
                 """,
-            example: "nsgctl verify --nic web1 --direction Inbound --protocol TCP --local 10.1.0.4:80 --remote 203.0.113.9:*",
+            example:
+                "nsgctl verify --nic web1 --direction Inbound --protocol TCP --local 10.1.0.4:80 --remote 203.0.113.9:*",
             options: [
-                "--nic", "--vm", "--direction", "--protocol", "--local", "--remote", "--explain", "--batch", "--exit-code",
+                "--nic", "--vm", "--direction", "--protocol", "--local", "--remote", "--explain", "--batch",
+                "--exit-code",
             ], run: VerifyVerb.run),
         Verb(
             name: "reload", usage: "reload", summary: "reads the documents again and enforces them",
@@ -48,7 +53,8 @@ struct Verb: Sendable {
             example: "nsgctl reload", options: [], run: ChangeVerbs.reload),
         Verb(
             name: "log", usage: "log [--follow] [--denied] [--nic NIC]", summary: "flow records",
-            details: "Prints the latest records as JSON Lines; with --follow it goes on with those that are written from now on.",
+            details:
+                "Prints the latest records as JSON Lines; with --follow it goes on with those that are written from now on.",
             example: "nsgctl log --follow --denied --nic web1", options: ["--follow", "--denied", "--nic"],
             run: LogVerb.run),
         Verb(

@@ -29,7 +29,9 @@ enum VerifyVerb {
         return JSONValue(object: members)
     }
 
-    private static func offline(_ query: JSONValue, _ explains: Bool, _ context: Context) throws(CommandFailure) -> JSONValue {
+    private static func offline(_ query: JSONValue, _ explains: Bool, _ context: Context) throws(CommandFailure)
+        -> JSONValue
+    {
         let policy = try context.offlinePolicy()
         do throws(FlowQuery.Problem) {
             let query = try FlowQuery(query)
@@ -139,12 +141,18 @@ enum VerifyVerb {
             Output.line("\n\(group) (\(list["level"]?.string ?? "")), rules in the order they were tried:")
             let mark = { (rule: JSONValue, key: String) in rule[key]?.bool ?? false ? "yes" : "no" }
             Output.table(
-                [["Priority", "Rule", "Access", "Protocol", "Source", "SourcePort", "Destination", "DestinationPort", "Match"]]
+                [
+                    [
+                        "Priority", "Rule", "Access", "Protocol", "Source", "SourcePort", "Destination",
+                        "DestinationPort", "Match",
+                    ]
+                ]
                     + (list["rulesEvaluationResult"]?.array ?? []).map { rule in
                         [
                             rule["priority"]?.text() ?? "", rule["name"]?.string ?? "", rule["access"]?.string ?? "",
                             mark(rule, "protocolMatched"), mark(rule, "sourceMatched"), mark(rule, "sourcePortMatched"),
-                            mark(rule, "destinationMatched"), mark(rule, "destinationPortMatched"), mark(rule, "matched"),
+                            mark(rule, "destinationMatched"), mark(rule, "destinationPortMatched"),
+                            mark(rule, "matched"),
                         ]
                     })
         }

@@ -10,7 +10,8 @@ import Testing
 /// Compiled policies, not sample rules, through the kernel and back.
 @Suite(.serialized, .enabled(if: isInTestNamespace, "needs a network namespace of its own"))
 struct CompiledRulesetTests {
-    /// A policy of two interfaces, ranges of both families, groups and lists; `port` is what changes from one reload to the next.
+    /// A policy of two interfaces, ranges of both families, groups and lists; `port` is what changes from one reload to
+    /// the next.
     private static func ruleset(port: Int, salt: String = "") throws -> Ruleset {
         let policy = """
             [{name: "web", type: "Microsoft.Network/networkSecurityGroups", securityRules: [
@@ -77,7 +78,8 @@ struct CompiledRulesetTests {
 
         wanted.table = "printed"
         try run(["nft", "-f", "-"], input: wanted.description)
-        // nft moves the matches that others imply and loads adjacent ports at once, so that expressions differ; its list does not.
+        // nft moves the matches that others imply and loads adjacent ports at once, so that expressions differ; its
+        // list does not.
         let dumped = try #require(try store.dump(table: "printed").ruleset)
         #expect(dumped.sets == wanted.sets && dumped.counters == wanted.counters)
         let reloaded = try NftablesKernelTests.blocks(of: run(["nft", "list", "table", "inet", "printed"]))

@@ -8,7 +8,8 @@ import Testing
 @testable import PacketLog
 @testable import SystemServices
 
-/// Messages a second through the decoders, on one core. `NSGD_BENCHMARKS=1` and a release build make the figures mean something.
+/// Messages a second through the decoders, on one core. `NSGD_BENCHMARKS=1` and a release build make the figures mean
+/// something.
 @Suite(
     .serialized, .enabled(if: unsafe getenv("NSGD_BENCHMARKS") != nil, "benchmarks are asked for by NSGD_BENCHMARKS=1"))
 struct DecoderBenchmarks {

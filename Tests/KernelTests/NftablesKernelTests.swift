@@ -292,7 +292,8 @@ struct NftablesKernelTests {
         }
         let error = #expect(throws: KernelError.self) {
             _ = try store.commit(
-                [.replaceRule(of: ChainName("rules-3"), with: Rule(.verdict(.drop)))], table: "change", expecting: nil)
+                [.replaceRule(at: 0, in: ChainName("rules-3"), with: Rule(.verdict(.drop)))], table: "change",
+                expecting: nil)
         }
         #expect(error?.errno == 2 && error?.explanation?.contains("2 rules") == true)
     }

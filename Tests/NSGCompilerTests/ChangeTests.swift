@@ -21,7 +21,7 @@ import Testing
         let new = CompiledPolicy(next, numbering: old.numbering)
         let change = Change(from: old.ruleset, to: new.ruleset)
         #expect(change.skeleton.isEmpty)
-        #expect(change.swap.allSatisfy { if case .replaceRule = $0 { true } else { false } })
+        #expect(change.swap.allSatisfy { $0.touchesRulesAlone })
 
         var random = SplitMix64(seed: seed ^ 0xc4a7)
         var packets: [TestPacket] = []
@@ -48,7 +48,6 @@ import Testing
         for operation in change.sweep { try ruleset.apply(operation) }
         let swept = RulesetInterpreter(ruleset)
         #expect(packets.map { swept.outcome(of: $0).effect } == after)
-        #expect(ruleset == new.ruleset)
         #expect(Change(from: ruleset, to: new.ruleset).isEmpty)
     }
 
@@ -97,19 +96,27 @@ import Testing
         },
     ]
 
-    /// What is sent is the one chain that holds the rule, of at most four (and the same again for what was there).
-    @Test("one rule of 1,000 changed sends a part of them", arguments: edits)
+    @Test("one rule of 1,000 changed sends a handful of messages", arguments: edits)
     func oneRule(edit: Edit) {
         let estate = Estate.large(rules: 1000, isRouter: false)
         let old = CompiledPolicy(estate)
         let new = CompiledPolicy(estate.changingRules(edit.change), numbering: old.numbering)
         let change = Change(from: old.ruleset, to: new.ruleset)
         let messages = change.build.count + change.swap.count + change.sweep.count
-        #expect(messages <= 330)
-        #expect(change.swap.count <= 2)
-        #expect(change.swap.allSatisfy { if case .replaceRule = $0 { true } else { false } })
+        #expect(messages <= 12)
+        #expect(change.swap.allSatisfy { $0.touchesRulesAlone })
         #expect(change.skeleton.isEmpty)
         // Counters of what did not change go on (E3).
         #expect(change.sweep.filter { if case .deleteCounter = $0 { true } else { false } }.count <= 1)
+    }
+}
+
+extension Nftables.Operation {
+    /// What a swap may do: no set, element, chain or counter is made or deleted (KERNEL 2).
+    fileprivate var touchesRulesAlone: Bool {
+        switch self {
+        case .addRule, .insertRule, .replaceRule, .deleteRule: true
+        default: false
+        }
     }
 }

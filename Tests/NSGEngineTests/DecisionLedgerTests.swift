@@ -20,7 +20,10 @@ struct DecisionLedgerTests {
     }
 
     private func counters(allowed: UInt64, denied count: UInt64) -> [CounterName: CounterValue] {
-        [FixedNames.allowedCounter: CounterValue(packets: allowed, bytes: 0), denied: CounterValue(packets: count, bytes: 0)]
+        [
+            FixedNames.allowedCounter: CounterValue(packets: allowed, bytes: 0),
+            denied: CounterValue(packets: count, bytes: 0),
+        ]
     }
 
     private mutating func compare(_ counters: [CounterName: CounterValue], second: UInt64) -> [GapRecord] {

@@ -34,14 +34,35 @@ struct FlowQueryTests {
     @Test(
         "says what is wrong with a question",
         arguments: [
-            (#"{"nic":"web1","direction":"Up","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#, "direction"),
-            (#"{"nic":"web1","direction":"Inbound","protocol":"HTTP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#, "HTTP"),
-            (#"{"nic":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:99999","remote":"10.1.0.5:1"}"#, "99999"),
-            (#"{"nic":"web1","direction":"Inbound","protocol":"ICMP","local":"10.1.0.4:1","remote":"10.1.0.5"}"#, "no ports"),
-            (#"{"nic":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"[fd00::1]:1"}"#, "families"),
-            (#"{"nic":"web9","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#, "web1"),
+            (
+                #"{"nic":"web1","direction":"Up","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
+                "direction"
+            ),
+            (
+                #"{"nic":"web1","direction":"Inbound","protocol":"HTTP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
+                "HTTP"
+            ),
+            (
+                #"{"nic":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:99999","remote":"10.1.0.5:1"}"#,
+                "99999"
+            ),
+            (
+                #"{"nic":"web1","direction":"Inbound","protocol":"ICMP","local":"10.1.0.4:1","remote":"10.1.0.5"}"#,
+                "no ports"
+            ),
+            (
+                #"{"nic":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"[fd00::1]:1"}"#,
+                "families"
+            ),
+            (
+                #"{"nic":"web9","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
+                "web1"
+            ),
             (#"{"direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#, "nic"),
-            (#"{"nick":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#, "nick"),
+            (
+                #"{"nick":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
+                "nick"
+            ),
             (#"{"nic":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1"}"#, "remote"),
             ("7", "object"),
         ])
@@ -54,7 +75,9 @@ struct FlowQueryTests {
     func explains() throws {
         let query = try FlowQuery(
             nic: "web1", vm: nil, direction: "Inbound", protocol: "TCP", local: "10.1.0.4:81", remote: "10.1.0.5:9")
-        let rules = try TwoMachines.policy().explanation(of: query)[["evaluatedNetworkSecurityGroups", 0, "rulesEvaluationResult"]]
+        let rules = try TwoMachines.policy().explanation(of: query)[[
+            "evaluatedNetworkSecurityGroups", 0, "rulesEvaluationResult",
+        ]]
         #expect(rules?.array?.map { $0["name"]?.string } == ["UserRule_AllowWeb", "UserRule_DenyRest"])
         #expect(rules?[0]?["destinationPortMatched"]?.bool == false)
         #expect(rules?[0]?["protocolMatched"]?.bool == true)

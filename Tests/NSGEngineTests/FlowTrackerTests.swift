@@ -21,10 +21,12 @@ struct FlowTrackerTests {
 
     private func packet(_ mark: DecisionMark, _ flow: FlowTuple, second: UInt64 = 100) -> JudgedPacket {
         JudgedPacket(
-            time: Timestamp(seconds: second), mark: mark, entryDevice: "v-db", exitDevice: "v-web", flow: flow, bytes: 60)
+            time: Timestamp(seconds: second), mark: mark, entryDevice: "v-db", exitDevice: "v-web", flow: flow,
+            bytes: 60)
     }
 
-    private func connection(_ totals: FlowCounters? = nil, label: UInt128? = nil, isClosed: Bool = false) -> Connection {
+    private func connection(_ totals: FlowCounters? = nil, label: UInt128? = nil, isClosed: Bool = false) -> Connection
+    {
         Connection(id: 7, flow: flow, label: label, totals: totals, isClosed: isClosed)
     }
 

@@ -8,7 +8,8 @@ import Testing
 /// Two guests of one network behind one group each: `web` lets port 80 in, `db` nothing that is written.
 enum TwoMachines {
     static let group = ResourceID(
-        subscription: "00000000-0000-0000-0000-000000000000", resourceGroup: "lab", type: "networkSecurityGroups", name: "web")
+        subscription: "00000000-0000-0000-0000-000000000000", resourceGroup: "lab", type: "networkSecurityGroups",
+        name: "web")
 
     static func policy(webPort: Int = 80, numbering: RuleNumbering = RuleNumbering()) throws -> Policy {
         let text = """
@@ -33,14 +34,16 @@ enum TwoMachines {
             {networkInterfaces: {web1: {interface: "v-web", attachment: "guest"}, db1: {interface: "v-db", attachment: "guest"}}}
             """
         let sources = ConfigurationSources(
-            policies: [SourceText(name: "policy.d/a.json", text: text)], bindings: SourceText(name: "bindings.json", text: bindings))
+            policies: [SourceText(name: "policy.d/a.json", text: text)],
+            bindings: SourceText(name: "bindings.json", text: bindings))
         return try #require(Policy(try configuration(from: sources), numbering: numbering))
     }
 
     /// From db1 to web1.
     static func flow(port: UInt16, from source: UInt16 = 40_000) throws -> FlowTuple {
         FlowTuple(
-            protocol: .tcp, source: try #require(IPAddress("10.1.0.5")), destination: try #require(IPAddress("10.1.0.4")),
+            protocol: .tcp, source: try #require(IPAddress("10.1.0.5")),
+            destination: try #require(IPAddress("10.1.0.4")),
             sourcePort: source, destinationPort: port)
     }
 

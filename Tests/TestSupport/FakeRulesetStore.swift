@@ -1,8 +1,8 @@
 package import NetworkTypes
 package import Nftables
 
-/// Tables in memory, which refuse what the kernel refuses: an object added twice, a jump or look-up into nothing, the deletion of what
-/// is referred to, a replacement where there is not exactly one rule. Can be told to fail.
+/// Tables in memory, which refuse what the kernel refuses: an object added twice, a jump or look-up into nothing, the
+/// deletion of what is referred to, a replacement where there is not exactly one rule. Can be told to fail.
 package final class FakeRulesetStore: RulesetStore {
     package private(set) var tables: [String: Ruleset] = [:]
     package private(set) var generation = Generation(1)
@@ -109,10 +109,19 @@ private struct FakeTransaction {
             guard present.chains[chain] != nil else { throw refusal(2, operation) }
             try check(rule, in: present, operation)
             present.chains[chain]?.rules.append(rule)
-        case .replaceRule(let chain, let rule):
-            guard present.chains[chain]?.rules.count == 1 else { throw refusal(2, operation) }
+        case .insertRule(let rule, let index, let chain):
+            guard let count = present.chains[chain]?.rules.count, (0...count).contains(index) else {
+                throw refusal(2, operation)
+            }
             try check(rule, in: present, operation)
-            present.chains[chain]?.rules = [rule]
+            present.chains[chain]?.rules.insert(rule, at: index)
+        case .replaceRule(let index, let chain, let rule):
+            guard present.chains[chain]?.rules.indices.contains(index) == true else { throw refusal(2, operation) }
+            try check(rule, in: present, operation)
+            present.chains[chain]?.rules[index] = rule
+        case .deleteRule(let index, let chain):
+            guard present.chains[chain]?.rules.indices.contains(index) == true else { throw refusal(2, operation) }
+            present.chains[chain]?.rules.remove(at: index)
         case .flushChain(let name):
             guard present.chains[name] != nil else { throw refusal(2, operation) }
             present.chains[name]?.rules = []

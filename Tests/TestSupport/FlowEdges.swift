@@ -1,7 +1,8 @@
 package import NSGModel
 package import NetworkTypes
 
-/// Where decisions can change: the first and last address and port of every range that an estate names, and one beyond each.
+/// Where decisions can change: the first and last address and port of every range that an estate names, and one beyond
+/// each.
 package struct FlowEdges: Sendable {
     package private(set) var four: [IPAddress] = []
     package private(set) var six: [IPAddress] = []

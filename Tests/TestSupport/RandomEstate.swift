@@ -2,7 +2,8 @@ package import NSGModel
 package import NetworkTypes
 
 extension Estate {
-    /// An estate of a few networks, groups and interfaces that exercises what rules can say; the same for the same seed.
+    /// An estate of a few networks, groups and interfaces that exercises what rules can say; the same for the same
+    /// seed.
     package static func random(seed: UInt64) -> Estate {
         var maker = EstateMaker(seed: seed)
         return maker.make()

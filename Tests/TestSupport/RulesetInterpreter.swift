@@ -1,7 +1,8 @@
 package import Nftables
 
-/// Runs packets through a ruleset as the kernel's `nft_do_chain` does: base chains in the order of hooks and priorities, a
-/// `jump` with a frame, a `goto` without, `accept` for one base chain, `drop` for good. It traps on nothing.
+/// Runs packets through a ruleset as the kernel's `nft_do_chain` does: base chains in the order of hooks and
+/// priorities, a `jump` with a frame, a `goto` without, `accept` for one base chain, `drop` for good. It traps on
+/// nothing.
 package struct RulesetInterpreter: Sendable {
     package let ruleset: Ruleset
     private let sets: [SetName: IndexedSet]

@@ -8,8 +8,8 @@ package struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Ruleset {
-    /// Does one operation as the kernel does, and refuses what it refuses: what is there twice, what is not there, what is
-    /// still in use.
+    /// Does one operation as the kernel does, and refuses what it refuses: what is there twice, what is not there, what
+    /// is still in use.
     package mutating func apply(_ operation: Operation) throws(Refusal) {
         func check(_ holds: Bool, _ reason: String) throws(Refusal) {
             if !holds { throw Refusal(operation: "\(operation)", reason: reason) }
@@ -37,10 +37,17 @@ extension Ruleset {
             try check(chains[name] != nil, "no such chain")
             try checkReferences(of: rule, operation)
             chains[name]?.rules.append(rule)
-        case .replaceRule(let name, let rule):
-            try check(chains[name]?.rules.count == 1, "not a chain of one rule")
+        case .insertRule(let rule, let index, let name):
+            try check(index >= 0 && index <= chains[name]?.rules.count ?? -1, "no such place")
             try checkReferences(of: rule, operation)
-            chains[name]?.rules = [rule]
+            chains[name]?.rules.insert(rule, at: index)
+        case .replaceRule(let index, let name, let rule):
+            try check(chains[name]?.rules.indices.contains(index) == true, "no such rule")
+            try checkReferences(of: rule, operation)
+            chains[name]?.rules[index] = rule
+        case .deleteRule(let index, let name):
+            try check(chains[name]?.rules.indices.contains(index) == true, "no such rule")
+            chains[name]?.rules.remove(at: index)
         case .flushChain(let name):
             try check(chains[name] != nil, "no such chain")
             chains[name]?.rules = []
@@ -87,8 +94,8 @@ extension Ruleset {
             + sets.values.flatMap(\.elements).compactMap(\.verdict)
     }
 
-    /// How deep chains nest below the base chains as the kernel counts when it validates a table: jumps and gotos alike, in
-    /// rules and in maps. `NFT_JUMP_STACK_SIZE`, 16, is refused (`EMLINK`). Nil for a loop.
+    /// How deep chains nest below the base chains as the kernel counts when it validates a table: jumps and gotos
+    /// alike, in rules and in maps. `NFT_JUMP_STACK_SIZE`, 16, is refused (`EMLINK`). Nil for a loop.
     package var depth: Int? {
         var known: [ChainName: Int] = [:]
         var open: Set<ChainName> = []

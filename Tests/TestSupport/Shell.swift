@@ -124,8 +124,8 @@ package final class Subprocess {
     }
 }
 
-/// Whether the test runs in a network namespace made for it, as whoever made it says with `NSGD_KERNEL_TESTS=1`: it may then change
-/// links, rules and conntrack.
+/// Whether the test runs in a network namespace made for it, as whoever made it says with `NSGD_KERNEL_TESTS=1`: it may
+/// then change links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
 /// Polls until `condition` holds; false when `seconds` have passed first.

@@ -1,5 +1,5 @@
-/// A small generator with a seed, so that a test that failed fails again. Steele, Lea and Flood, "Fast splittable pseudorandom
-/// number generators", 2014.
+/// A small generator with a seed, so that a test that failed fails again. Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", 2014.
 package struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
 

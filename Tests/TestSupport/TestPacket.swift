@@ -66,8 +66,8 @@ package struct PacketOutcome: Hashable, Sendable {
 }
 
 extension TestPacket {
-    /// A field's value, in host order; device names as 16 bytes, zeros where there is no device. Nil where the packet has no
-    /// such field.
+    /// A field's value, in host order; device names as 16 bytes, zeros where there is no device. Nil where the packet
+    /// has no such field.
     func number(of field: Field, at hook: Hook) -> UInt128? {
         switch field {
         case .family: return flow.source.family == .ipv4 ? 2 : 10

@@ -1,0 +1,61 @@
+/// The fewest rules to add, replace and delete that make one chain of another. Rules that stay keep their place in the
+/// kernel.
+struct RuleEdits {
+    private struct Edit {
+        /// Where in the old chain.
+        var index: Int
+        /// Whether the old rule there goes.
+        var deletes: Bool
+        /// What comes before it, or in its place.
+        var rules: [Rule]
+    }
+
+    private var edits: [Edit] = []
+
+    /// O((n + d) d) for d differences.
+    init(from old: [Rule], to new: [Rule]) {
+        var removed: Set<Int> = []
+        var inserted: [Int: Rule] = [:]
+        for change in new.difference(from: old) {
+            switch change {
+            case .remove(let offset, _, _): removed.insert(offset)
+            case .insert(let offset, let rule, _): inserted[offset] = rule
+            }
+        }
+        var (from, to) = (0, 0)
+        while from <= old.count {
+            var rules: [Rule] = []
+            while let rule = inserted[to] {
+                rules.append(rule)
+                to += 1
+            }
+            let deletes = removed.contains(from)
+            if deletes || !rules.isEmpty { edits.append(Edit(index: from, deletes: deletes, rules: rules)) }
+            if !deletes { to += 1 }
+            from += 1
+        }
+    }
+
+    /// How many operations.
+    var count: Int { edits.reduce(0) { $0 + max($1.rules.count, $1.deletes ? 1 : 0) } }
+
+    /// From the end of the chain to its beginning, so that each operation refers to a rule that was there before all of
+    /// them.
+    func operations(in chain: ChainName) -> [Operation] {
+        edits.reversed().flatMap { edit -> [Operation] in
+            var operations: [Operation] = []
+            let kept = edit.deletes ? edit.rules.dropLast() : edit.rules[...]
+            for (offset, rule) in kept.enumerated() {
+                operations.append(.insertRule(rule, at: edit.index + offset, in: chain))
+            }
+            guard edit.deletes else { return operations }
+            let index = edit.index + kept.count
+            if let last = edit.rules.last {
+                operations.append(.replaceRule(at: index, in: chain, with: last))
+            } else {
+                operations.append(.deleteRule(at: index, in: chain))
+            }
+            return operations
+        }
+    }
+}

@@ -1,0 +1,70 @@
+extension Ruleset {
+    /// The same ruleset, with chains that differ little from those in force under the names these have, so that a few
+    /// of their rules are edited instead of a whole chain being built beside.
+    ///
+    /// A chain that a trampoline leads to is named after its content when it is built (`LIST.HASH`); edited later, it
+    /// keeps that name. So a name that is in force may hold other content than its hash says: then the new chain is
+    /// edited, or takes a name of its own.
+    func rebased(onto old: Ruleset) -> Ruleset {
+        var rebased = self
+        let mentioned = mentions
+        let mentionedBefore = old.mentions
+        for trampoline in chains.keys.filter(\.isTrampoline).sorted() {
+            guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1 else {
+                continue
+            }
+            let present = old.chains[old.goal(of: trampoline) ?? target]
+            if let present, present.name.stem == target.stem, old.chains[target] == nil || present.name == target,
+                chains[present.name] == nil || present.name == target, mentionedBefore[present.name, default: 0] <= 1,
+                RuleEdits(from: present.rules, to: chain.rules).count <= Self.mostEdits
+            {
+                rebased.rename(target, present.name, for: trampoline)
+            } else if let squatter = old.chains[target], squatter.rules != chain.rules, mentionedBefore[target] != nil {
+                rebased.rename(target, freeName(for: target, besides: old), for: trampoline)
+            }
+        }
+        return rebased
+    }
+
+    /// Beyond this a chain is built beside: a swap has to fit one transaction.
+    private static let mostEdits = 64
+
+    private func goal(of trampoline: ChainName) -> ChainName? {
+        guard let rules = chains[trampoline]?.rules, rules.count == 1,
+            case .verdict(.goto(let target))? = rules[0].steps.first
+        else { return nil }
+        return target
+    }
+
+    /// How often each chain is named by a rule or a map.
+    var mentions: [ChainName: Int] {
+        var counts: [ChainName: Int] = [:]
+        for case .verdict(let verdict) in chains.values.flatMap(\.rules).flatMap(\.steps) {
+            if let target = verdict.target { counts[target, default: 0] += 1 }
+        }
+        for element in sets.values.flatMap(\.elements) {
+            if let target = element.verdict?.target { counts[target, default: 0] += 1 }
+        }
+        return counts
+    }
+
+    private mutating func rename(_ name: ChainName, _ newName: ChainName, for trampoline: ChainName) {
+        guard name != newName, let chain = chains.removeValue(forKey: name) else { return }
+        chains[newName] = Chain(newName, at: chain.attachpoint, rules: chain.rules)
+        chains[trampoline]?.rules = [Rule(.verdict(.goto(newName)))]
+    }
+
+    private func freeName(for name: ChainName, besides old: Ruleset) -> ChainName {
+        var number = 2
+        while true {
+            let candidate = ChainName("\(name)-\(number)")
+            if chains[candidate] == nil, old.chains[candidate] == nil { return candidate }
+            number += 1
+        }
+    }
+}
+
+extension ChainName {
+    /// What stands before the hash of a chain that is named after its content.
+    fileprivate var stem: Substring { description.lastIndex(of: ".").map { description[..<$0] } ?? description[...] }
+}
