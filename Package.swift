@@ -111,7 +111,9 @@ let package = Package(
         // Tests: helpers, and packets through the kernel in namespaces of their own.
         .target(
             name: "TestSupport",
-            dependencies: ["NetworkTypes", "NSGModel", "Nftables", "NSGConfig", "CShims"],
+            dependencies: [
+                "NetworkTypes", "NSGModel", "NSGEvaluation", "NSGCompiler", "Nftables", "NSGConfig", "CShims",
+            ],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -120,7 +122,7 @@ let package = Package(
             [
                 "Netlink", "NftablesKernel", "ConntrackKernel", "PacketLog", "SystemServices", "NSGDaemon",
                 "NSGCompiler", "NSGConfig", "NSGEvaluation", "NSGEngine", "NSGModel", "Nftables", "NetworkTypes",
-                "JSONText", "CShims",
+                "JSONText", "ControlProtocol", "CShims",
             ]
         ),
     ],

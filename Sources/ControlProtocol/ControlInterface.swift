@@ -80,9 +80,9 @@ package enum ControlInterface {
         # Changes of our tables that others made.
         type Drift (lastAudit: ?string, found: int, healed: int)
 
-        type Reload (at: string, result: string, message: string)
+        type LastReload (at: string, result: string, message: string)
 
-        type Status (
+        type HostStatus (
           version: string,
           startedAt: string,
           enforcedSince: ?string,
@@ -91,7 +91,7 @@ package enum ControlInterface {
           decisions: Decisions,
           losses: Losses,
           drift: Drift,
-          lastReload: ?Reload,
+          lastReload: ?LastReload,
           problems: []string
         )
 
@@ -128,7 +128,7 @@ package enum ControlInterface {
         type ReloadOutcome (result: (applied, unchanged), message: string, notes: []string)
 
         # What is enforced where, since when, and how it goes.
-        method Status() -> (status: Status)
+        method Status() -> (status: HostStatus)
 
         # Reads the documents in a directory, or those of the daemon, and changes nothing.
         method Check(directory: ?string) -> (faults: []Fault)
@@ -145,8 +145,9 @@ package enum ControlInterface {
         # Reads the documents again and enforces them.
         method Reload() -> (outcome: ReloadOutcome)
 
-        # Flow records. With follow it goes on until the caller leaves, and must be called with more.
-        method Log(follow: bool, denied: ?bool, nic: ?string) -> (record: object)
+        # Flow records, oldest first: of those written already the last thousand, or, when called without more, the newest alone; no
+        # record where there is none. With follow, those to come until the caller leaves; then it must be called with more.
+        method Log(follow: bool, denied: ?bool, nic: ?string) -> (record: ?object)
 
         # Takes every rule of nsgd out of the kernel.
         method Flush() -> ()

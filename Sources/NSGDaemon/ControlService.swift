@@ -15,15 +15,10 @@ struct ControlService: ControlHandler {
     let enforcer: Enforcer
     let observer: FlowObserver
     let status: StatusReport
-    let readers: UInt32?
-    let administrators: UInt32?
+    let permissions: ControlPermissions
     let options: DaemonOptions
 
-    /// K2: root may do all, the group of administrators too; the group of readers may read.
-    func allows(_ peer: Peer, _ access: ControlInterface.Access) -> Bool {
-        if peer.user == 0 || administrators.map(peer.isMember) ?? false { return true }
-        return access == .read && (readers.map(peer.isMember) ?? false)
-    }
+    func allows(_ peer: Peer, _ access: ControlInterface.Access) -> Bool { permissions.allow(peer, access) }
 
     func handle(_ call: VarlinkCall, from peer: Peer, reply: ReplyStream) {
         switch ControlInterface.Method(rawValue: call.name) {
@@ -33,7 +28,7 @@ struct ControlService: ControlHandler {
         case .verify: verify(call.parameters, reply)
         case .verifyBatch: verifyBatch(call.parameters["queries"]?.array ?? [], reply)
         case .reload: reload(reply)
-        case .log: log(call.parameters, reply)
+        case .log: log(call, reply)
         case .flush: flush(reply)
         case .ping: reply.end()
         case nil: reply.fail(.methodNotFound(call.method))
@@ -131,12 +126,13 @@ struct ControlService: ControlHandler {
 
     // MARK: Log
 
-    private func log(_ parameters: JSONValue, _ reply: ReplyStream) {
+    private func log(_ call: VarlinkCall, _ reply: ReplyStream) {
         let filter = LogFilter(
-            deniedOnly: parameters["denied"]?.bool ?? false, networkInterface: parameters["nic"]?.string)
-        let follows = parameters["follow"]?.bool ?? false
+            deniedOnly: call.parameters["denied"]?.bool ?? false, networkInterface: call.parameters["nic"]?.string)
+        let follows = call.parameters["follow"]?.bool ?? false
+        if follows, !call.more { return reply.fail(.expectedMore) }
+        let takesMore = call.more
         onObserver(reply) { reply, observer in
-            let recent = observer.recentLines().filter(filter.admits)
             if follows {
                 observer.addFollower { line in
                     guard reply.isOpen else { return false }
@@ -144,12 +140,12 @@ struct ControlService: ControlHandler {
                 }
                 return
             }
-            for line in recent.dropLast() { _ = reply.sendRecord(line) }
-            if let last = recent.last {
-                reply.endRecord(last)
-            } else {
-                reply.end(["record": [:]])
+            let recent = observer.recentLines().filter(filter.admits)
+            guard let last = recent.last else { return reply.end() }
+            if takesMore {
+                for line in recent.dropLast() { _ = reply.sendRecord(line) }
             }
+            reply.endRecord(last)
         }
     }
 }

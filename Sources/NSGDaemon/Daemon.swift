@@ -113,8 +113,10 @@ final class RunningDaemon: Sendable {
         let readers = UserGroups.number(of: settings.group)
         let service = ControlService(
             enforcer: enforcer, observer: observer,
-            status: StatusReport(enforcer: enforcer, startedAt: startedAt, links: links), readers: readers,
-            administrators: UserGroups.number(of: settings.adminGroup), options: options)
+            status: StatusReport(enforcer: enforcer, startedAt: startedAt, links: links),
+            permissions: ControlPermissions(
+                readers: readers, administrators: UserGroups.number(of: settings.adminGroup)),
+            options: options)
         let identity = ControlIdentity(
             vendor: "nsgd", product: "nsgd", version: Version.text, url: "https://varlink.org")
         let server: ControlServer

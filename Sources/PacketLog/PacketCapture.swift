@@ -34,6 +34,8 @@ internal import NetworkTypes
             unsafe pcap_close(handle)
             throw failure
         }
+        // libpcap's socket would outlive the capture in a program started meanwhile, and with it the claim on the group.
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         unsafe self.handle = handle
         self.descriptor = descriptor
     }

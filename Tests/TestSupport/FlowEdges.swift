@@ -1,11 +1,11 @@
 package import NSGModel
-import NetworkTypes
+package import NetworkTypes
 
 /// Where decisions can change: the first and last address and port of every range that an estate names, and one beyond
 /// each.
 package struct FlowEdges: Sendable {
-    private var four: [IPAddress] = []
-    private var six: [IPAddress] = []
+    package private(set) var four: [IPAddress] = []
+    package private(set) var six: [IPAddress] = []
     private var ports: [UInt16] = []
 
     package init(of estate: Estate) {

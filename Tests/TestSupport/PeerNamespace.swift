@@ -1,3 +1,4 @@
+internal import CShims
 internal import Glibc
 
 /// A network namespace beside the test's own, as a machine at the other end of a veth pair. Gone with the value.
@@ -19,8 +20,26 @@ package final class PeerNamespace {
 
     /// Runs a program inside.
     @discardableResult
-    package func run(_ arguments: [String]) throws -> String {
-        try TestSupport.run(["nsenter", "-t", "\(holder.identifier)", "-n"] + arguments)
+    package func run(_ arguments: [String], input: String? = nil) throws -> String {
+        try TestSupport.run(["nsenter", "-t", "\(holder.identifier)", "-n"] + arguments, input: input)
+    }
+
+    /// A process inside, for `ip link … netns`.
+    package var process: Int32 { holder.identifier }
+
+    /// Does something with this thread inside the namespace; a socket stays where it was opened.
+    package func inside<Result>(_ body: () throws -> Result) throws -> Result {
+        let own = unsafe open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+        let other = unsafe open("/proc/\(holder.identifier)/ns/net", O_RDONLY | O_CLOEXEC)
+        defer {
+            close(own)
+            close(other)
+        }
+        guard nsgd_enter_network_namespace(other) == 0 else {
+            throw CommandFailure(command: ["setns"], status: errno, output: "cannot enter the namespace")
+        }
+        defer { if nsgd_enter_network_namespace(own) != 0 { fatalError("cannot leave the peer's network namespace") } }
+        return try body()
     }
 
     /// Makes a veth pair: `name` here with `address`, `eth0` inside with `peer`; both with their prefix length. The

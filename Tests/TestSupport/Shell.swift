@@ -7,6 +7,12 @@ package struct CommandFailure: Error, CustomStringConvertible {
     package var status: Int32
     package var output: String
 
+    package init(command: [String], status: Int32, output: String) {
+        self.command = command
+        self.status = status
+        self.output = output
+    }
+
     package var description: String { "`\(command.joined(separator: " "))` ended with \(status): \(output)" }
 }
 

@@ -34,3 +34,6 @@ uint64_t nsgd_clock_monotonic(void);
 
 /// Holds the calling thread for so many nanoseconds; a signal does not shorten it.
 void nsgd_sleep(uint64_t duration);
+
+/// setns with CLONE_NEWNET: this thread's sockets belong to another network namespace from here on. 0, or -1 with errno.
+int nsgd_enter_network_namespace(int descriptor);

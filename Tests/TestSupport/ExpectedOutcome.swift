@@ -1,20 +1,19 @@
-import NSGCompiler
-import NSGEvaluation
-import NSGModel
+package import NSGCompiler
+package import NSGEvaluation
+package import NSGModel
 import NetworkTypes
-import Nftables
-import TestSupport
+package import Nftables
 
 /// A policy both ways: as the evaluator answers it, and compiled.
-struct CompiledPolicy {
-    let book: PolicyBook
-    let evaluator: Evaluator
-    let numbering: RuleNumbering
-    let names: ChainNames
-    let ruleset: Ruleset
-    let interpreter: RulesetInterpreter
+package struct CompiledPolicy {
+    package let book: PolicyBook
+    package let evaluator: Evaluator
+    package let numbering: RuleNumbering
+    package let names: ChainNames
+    package let ruleset: Ruleset
+    package let interpreter: RulesetInterpreter
 
-    init(_ estate: Estate, numbering old: RuleNumbering = RuleNumbering(), group: UInt16? = 5) {
+    package init(_ estate: Estate, numbering old: RuleNumbering = RuleNumbering(), group: UInt16? = 5) {
         book = PolicyBook(estate)
         evaluator = Evaluator(book)
         var numbering = old
@@ -25,19 +24,19 @@ struct CompiledPolicy {
         interpreter = RulesetInterpreter(ruleset)
     }
 
-    func binding(of device: String?) -> Binding? {
+    package func binding(of device: String?) -> Binding? {
         device.flatMap { name in book.estate.bindings.first { $0.device == name } }
     }
 
-    func isRouter(_ device: String?) -> Bool {
+    package func isRouter(_ device: String?) -> Bool {
         binding(of: device).flatMap { book.estate.networkInterfaces[$0.networkInterface] }?.enableIPForwarding ?? false
     }
 
     /// Devices that rules may meet: every bound one, and one that is not.
-    var devices: [String] { book.estate.bindings.map(\.device) + ["other0"] }
+    package var devices: [String] { book.estate.bindings.map(\.device) + ["other0"] }
 
     /// Two devices, or one and this machine itself.
-    func way(using random: inout SplitMix64) -> (path: TestPacket.Path, input: String?, output: String?) {
+    package func way(using random: inout SplitMix64) -> (path: TestPacket.Path, input: String?, output: String?) {
         let devices = devices
         let one = devices[Int.random(in: 0..<devices.count, using: &random)]
         let other = devices[Int.random(in: 0..<devices.count, using: &random)]
@@ -52,7 +51,7 @@ struct CompiledPolicy {
 /// What the evaluator makes of a packet: the conjunction of the decisions at both ends (S2, S3).
 extension CompiledPolicy {
     /// - Parameter isAgain: the packet's flow is decided, and a router stands at one end (KERNEL 4).
-    func expected(for packet: TestPacket, isAgain: Bool = false) -> PacketOutcome {
+    package func expected(for packet: TestPacket, isAgain: Bool = false) -> PacketOutcome {
         var outcome = PacketOutcome(label: packet.label)
         let sides: [(DeviceSide, Binding)] = [
             (.entry, packet.path == .output ? nil : binding(of: packet.inputDevice)),
@@ -90,7 +89,7 @@ extension CompiledPolicy {
 
 extension PacketOutcome {
     /// Without what a packet costs.
-    var effect: PacketOutcome {
+    package var effect: PacketOutcome {
         var copy = self
         copy.rules = 0
         copy.lookups = 0
@@ -100,7 +99,7 @@ extension PacketOutcome {
 
 extension FlowTuple {
     /// Multicast of either family, or the limited broadcast.
-    var isMulticast: Bool {
+    package var isMulticast: Bool {
         switch destination {
         case .v4(let address): address.value >> 28 == 0xe || address.value == .max
         case .v6(let address): address.value >> 120 == 0xff
