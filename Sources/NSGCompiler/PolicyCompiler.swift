@@ -72,11 +72,13 @@ package struct PolicyCompiler {
         let link = Rule(.verdict(.jump(FixedNames.link)))
         let settled = Rule(.verdict(.goto(allowed)))
 
-        let input = builder.content("input/judge", shortCut + [link, entry, settled])
+        let advertised = advertisements(.inputDevice, .host, into: &builder)
+        let announced = advertisements(.outputDevice, .guest, into: &builder)
+        let input = builder.content("input/judge", shortCut + [link] + advertised + [entry, settled])
         let forward = builder.content(
             "forward/judge", shortCut + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
-            "output/judge", [Self.acceptDecided, link, exit, settled])
+            "output/judge", [Self.acceptDecided, link] + announced + [exit, settled])
 
         let bound = devices("bound", book.estate.bindings, into: &builder)
         let enters = { (chain: ChainName) in Rule(.lookup(.inputDevice, in: bound), .verdict(.goto(chain))) }
@@ -101,6 +103,16 @@ package struct PolicyCompiler {
 
     private static let acceptDecided = Rule(
         .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
+
+    /// Router advertisements pass towards the virtual machine, from the link alone: what is forwarded is judged.
+    private func advertisements(
+        _ field: Field, _ attachment: NSGModel.Attachment, into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        let bindings = book.estate.bindings.filter { $0.attachment == attachment }
+        if bindings.isEmpty { return [] }
+        let towards = Step.lookup(field, in: devices("\(attachment.rawValue)s", bindings, into: &builder))
+        return [Rule([towards] + Skeleton.acceptRouterAdvertisements.steps)]
+    }
 
     /// A virtual network carries neither multicast nor broadcast.
     private static func multicast(into builder: inout RulesetBuilder) -> [Rule] {
@@ -151,7 +163,6 @@ package struct PolicyCompiler {
                 .match(.connectionState, .hasAny(UInt128(ConnectionState.invalid.rawValue))), .counter(invalid),
                 .verdict(.drop))
         ]
-        if direction == .inbound { rules.append(Skeleton.acceptRouterAdvertisements) }
         for list in book.lists(of: binding.networkInterface, direction) {
             let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
             let entrance = ChainName(ChainName.trampolinePrefix + names.list(use))

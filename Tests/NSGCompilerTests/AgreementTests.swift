@@ -107,8 +107,18 @@ import Testing
                     #expect(outcome.logs.isEmpty == (outcome.verdict == .accept))
                 }
             }
-            let forwarded = policy.interpreter.outcome(of: TestPacket(.forward, from: "guest0", to: "other0", flow))
-            #expect(forwarded.verdict == .drop, "no link reaches past a router: \(flow)")
+            for (entry, exit) in [("guest0", "other0"), ("other0", "guest0"), ("host0", "other0"), ("other0", "host0")]
+            {
+                let forwarded = policy.interpreter.outcome(of: TestPacket(.forward, from: entry, to: exit, flow))
+                #expect(forwarded.verdict == .drop, "no link reaches past a router: \(entry) > \(exit) \(flow)")
+            }
+            // To an address, as no router would carry it further otherwise.
+            var unicast = flow
+            if flow.destination == six.1 { unicast.destination = six.0 }
+            for (entry, exit) in [("other0", "guest0"), ("host0", "other0")] {
+                let packet = TestPacket(.forward, from: entry, to: exit, unicast)
+                #expect(policy.interpreter.outcome(of: packet).effect == policy.expected(for: packet), "\(packet)")
+            }
         }
     }
 
