@@ -63,8 +63,8 @@ actor Enforcer {
     private var numbering: RuleNumbering
     private var links: LinkTable
     private var observer: FlowObserver?
-    /// When the last swap was; what it left is swept a while later.
-    private var swappedAt: UInt64?
+    /// When the last swap was, and whether it left something to sweep a while later.
+    private var lastSwap: (at: UInt64, leavesSomething: Bool)?
     private var auditTimer: (any DispatchSourceTimer)?
     private var salt = ""
 
@@ -231,7 +231,7 @@ actor Enforcer {
 
     private func afterSwap(_ summary: Enforcement.Summary) {
         guard summary.skeleton + summary.swap + summary.sweep > 0 else { return }
-        swappedAt = Clock.monotonic
+        lastSwap = (Clock.monotonic, summary.sweep > 0)
         executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.grace))) { [self] in
             assumeIsolated { $0.finishSweep() }
         }
@@ -240,11 +240,11 @@ actor Enforcer {
     /// Waits out the grace of the last swap, if it has any left, and takes out what that swap replaced. The next swap
     /// needs the same wait, so it comes here first (KERNEL 2).
     private func finishSweep() {
-        guard let swapped = swappedAt else { return }
-        let elapsed = Clock.monotonic - swapped
+        guard let swap = lastSwap else { return }
+        let elapsed = Clock.monotonic - swap.at
         if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
-        swappedAt = nil
-        guard let wanted = policy.withLock({ $0?.ruleset }) else { return }
+        lastSwap = nil
+        guard swap.leavesSomething, let wanted = policy.withLock({ $0?.ruleset }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
         } catch {
