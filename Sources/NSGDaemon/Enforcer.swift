@@ -193,9 +193,11 @@ actor Enforcer {
         return Policy(wanted.configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt)
     }
 
+    /// In order with the packets, which come by the same queue: those of the swap that follows come after. Not waited for, since
+    /// a flood of packets would hold up a change of the rules that end it.
     private func tell(_ policy: Policy) {
         guard let observer else { return }
-        observer.executor.queue.sync { observer.assumeIsolated { $0.adopt(policy) } }
+        observer.executor.queue.async { observer.assumeIsolated { $0.adopt(policy) } }
     }
 
     private func keepLastGood(_ sources: ConfigurationSources?) {
@@ -208,7 +210,8 @@ actor Enforcer {
     }
 
     private func retireNumbers() {
-        guard let observer, let present = policy.withLock({ $0 }) else { return }
+        // Another time will do, where it would be waited for.
+        guard let observer, !observer.isBehind, let present = policy.withLock({ $0 }) else { return }
         let live = observer.executor.queue.sync { observer.assumeIsolated { $0.numbersInUse() } }
         numbering.retire(absentFrom: present.book, carriedBy: live)
     }

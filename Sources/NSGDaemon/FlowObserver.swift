@@ -38,6 +38,8 @@ actor FlowObserver {
     private nonisolated let backlog = Atomic<Int>(0)
     private nonisolated let droppedBatches = Atomic<Int>(0)
     private static let mostBatches = 4096
+    /// Batches wait that have yet to be looked at.
+    nonisolated var isBehind: Bool { backlog.load(ordering: .relaxed) > 4 }
 
     struct Losses: Sendable {
         /// Times the kernel dropped conntrack events; each was made good by a dump.

@@ -6,13 +6,28 @@ package import NetworkTypes
 
 /// Whose rules decided: turns devices, label numbers and the evaluator's answers into the stages of flow records.
 package struct Attributor: Sendable {
-    package var policy: Policy
+    package var policy: Policy {
+        didSet { locations = Self.locations(of: policy) }
+    }
+    /// Where each rule that is written down stands: looked up for every record, so not searched for in its group.
+    private var locations: [NumberedRule: SourceLocation] = [:]
     /// MAC addresses that no document gives: of links for `host`, of neighbours for `guest` (KERNEL 18).
     package var macAddresses: [ResourceID: MACAddress]
 
     package init(policy: Policy, macAddresses: [ResourceID: MACAddress] = [:]) {
         self.policy = policy
         self.macAddresses = macAddresses
+        locations = Self.locations(of: policy)
+    }
+
+    private static func locations(of policy: Policy) -> [NumberedRule: SourceLocation] {
+        var locations: [NumberedRule: SourceLocation] = [:]
+        for list in policy.book.boundLists {
+            for rule in list.rules.map(\.rule) {
+                if let location = rule.location { locations[NumberedRule(rule, of: list.key.group)] = location }
+            }
+        }
+        return locations
     }
 
     /// One bound interface on a packet's way.
@@ -78,13 +93,12 @@ package struct Attributor: Sendable {
 
     private func stage(_ level: PolicyLevel, _ rule: NumberedRule, isDerived: Bool) -> StageRecord {
         let group = policy.estate.networkSecurityGroups[rule.group]
-        let written = group?.securityRules.first { NumberedRule($0, of: rule.group) == rule }
         return StageRecord(
             level: level,
             rule: RuleReference(networkSecurityGroup: rule.group, name: rule.name, isDefault: rule.isDefault),
             groupGUID: group?.guid ?? UUID(named: rule.group.description.lowercased()),
             priority: Priority(rule.priority),
-            access: rule.access, location: written?.location, isDerived: isDerived)
+            access: rule.access, location: locations[rule], isDerived: isDerived)
     }
 
     /// What the evaluator says of one side.

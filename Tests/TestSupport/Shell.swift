@@ -37,6 +37,8 @@ package final class Subprocess {
     private let output: Int32
     private var input: Int32 = -1
     private var hasEnded = false
+    /// What `readLine` has read beyond the line it gave.
+    private var unread: [UInt8] = []
 
     package init(_ arguments: [String], readsInput: Bool = false) throws {
         var outward: [Int32] = [-1, -1]
@@ -88,11 +90,15 @@ package final class Subprocess {
         }
     }
 
-    /// Closes its input, reads its output to the end and waits for it.
-    package func finish() -> (output: String, status: Int32) {
+    package func closeInput() {
         if input >= 0 { close(input) }
         input = -1
-        var bytes: [UInt8] = []
+    }
+
+    /// Closes its input, reads its output to the end and waits for it.
+    package func finish() -> (output: String, status: Int32) {
+        closeInput()
+        var bytes = unread
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {
             let count = unsafe read(output, &chunk, chunk.count)
@@ -101,6 +107,38 @@ package final class Subprocess {
             bytes += chunk[..<count]
         }
         return (String(decoding: bytes, as: UTF8.self), wait())
+    }
+
+    /// The next line of its output, without the newline; nil at the end of it, or where none comes in time.
+    package func readLine(within seconds: Double) -> String? {
+        let isNewline = { (byte: UInt8) in byte == UInt8(ascii: "\n") }
+        _ = eventually(within: seconds) {
+            if unread.contains(where: isNewline) { return true }
+            var descriptor = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&descriptor, 1, 50) > 0 else { return false }
+            var chunk = [UInt8](repeating: 0, count: 65536)
+            let count = unsafe read(output, &chunk, chunk.count)
+            if count > 0 { unread += chunk[..<count] }
+            return count == 0 || unread.contains(where: isNewline)
+        }
+        guard let end = unread.firstIndex(where: isNewline) else { return nil }
+        defer { unread.removeFirst(end + 1) }
+        return String(decoding: unread[..<end], as: UTF8.self)
+    }
+
+    /// Whether it still runs.
+    package var isRunning: Bool {
+        guard !hasEnded else { return false }
+        var status: Int32 = 0
+        if unsafe waitpid(process, &status, WNOHANG) == process { hasEnded = true }
+        return !hasEnded
+    }
+
+    /// Asks it to end; false where it has not within the time.
+    package func end(with signal: Int32 = SIGTERM, within seconds: Double = 10) -> Bool {
+        guard isRunning else { return true }
+        kill(process, signal)
+        return eventually(within: seconds) { !isRunning }
     }
 
     /// Ends it with SIGKILL.

@@ -1,0 +1,155 @@
+import JSONText
+
+/// The documents of a test's estate: one virtual network `lab` (10.1.0.0/16, fd00:1::/48), printed as an operator would
+/// write them, in the shape of Azure's REST interface with bare names for ids.
+struct EstateDocuments {
+    struct Rule {
+        var name: String
+        var priority: Int
+        var direction = "Inbound"
+        var access = "Allow"
+        var transport = "*"
+        var source: [String] = ["*"]
+        var destination: [String] = ["*"]
+        var port = "*"
+
+        /// `Rule("web", 100, .allow, "Tcp", "80")`
+        static func allow(
+            _ name: String, _ priority: Int, _ transport: String, _ port: String, from source: [String] = ["*"],
+            direction: String = "Inbound"
+        ) -> Self {
+            Self(name: name, priority: priority, direction: direction, transport: transport, source: source, port: port)
+        }
+
+        static func deny(
+            _ name: String, _ priority: Int, _ transport: String = "*", _ port: String = "*",
+            from source: [String] = ["*"], direction: String = "Inbound"
+        ) -> Self {
+            Self(
+                name: name, priority: priority, direction: direction, access: "Deny", transport: transport,
+                source: source,
+                port: port)
+        }
+
+        var json: JSONValue {
+            [
+                "name": JSONValue(name),
+                "properties": JSONValue(object: [
+                    ("priority", JSONValue(priority)), ("direction", JSONValue(direction)),
+                    ("access", JSONValue(access)),
+                    ("protocol", JSONValue(transport)), ("sourcePortRange", "*"),
+                    ("destinationPortRange", JSONValue(port)),
+                    side("source", source), side("destination", destination),
+                ]),
+            ]
+        }
+
+        private func side(_ name: String, _ prefixes: [String]) -> (String, JSONValue) {
+            prefixes.count == 1
+                ? ("\(name)AddressPrefix", JSONValue(prefixes[0]))
+                : ("\(name)AddressPrefixes", JSONValue(prefixes.map { JSONValue($0) }))
+        }
+    }
+
+    struct Interface {
+        var name: String
+        var addresses: [String]
+        var subnet: String
+        var group: String?
+        var device: String
+        var attachment = "guest"
+    }
+
+    var groups: [String: [Rule]] = [:]
+    /// Subnets by name, with the third number of their prefix (10.1.N.0/24, fd00:1:0:N::/64) and their group.
+    var subnets: [String: (number: Int, group: String?)] = [:]
+    var interfaces: [Interface] = []
+    /// Of `flowLogs`; records a second, so that no test waits long.
+    var flowLogs: [(String, JSONValue)] = [("interval", 1)]
+
+    /// Files by their paths in the folder of documents.
+    var files: [String: String] {
+        [
+            "policy.d/10-groups.json": JSONValue(object: [("networkSecurityGroups", JSONValue(groupList))]).text(),
+            "policy.d/20-network.json": network.text(), "bindings.json": bindings.text(),
+            "nsgd.json": JSONValue(object: [
+                ("flowLogs", JSONValue(object: flowLogs)), ("control", ["group": "root", "adminGroup": "root"]),
+            ]).text(),
+        ]
+    }
+
+    private var groupList: [JSONValue] {
+        groups.sorted { $0.key < $1.key }.map { name, rules in
+            ["name": JSONValue(name), "properties": ["securityRules": JSONValue(rules.map(\.json))]]
+        }
+    }
+
+    private var network: JSONValue {
+        let subnetList = subnets.sorted { $0.key < $1.key }.map { name, subnet -> JSONValue in
+            var properties: [(String, JSONValue)] = [
+                (
+                    "addressPrefixes",
+                    [JSONValue("10.1.\(subnet.number).0/24"), JSONValue("fd00:1:0:\(subnet.number)::/64")]
+                )
+            ]
+            if let group = subnet.group { properties.append(("networkSecurityGroup", JSONValue(group))) }
+            return ["name": JSONValue(name), "properties": JSONValue(object: properties)]
+        }
+        return [
+            "virtualNetworks": [
+                [
+                    "name": "lab",
+                    "properties": [
+                        "addressSpace": ["addressPrefixes": ["10.1.0.0/16", "fd00:1::/48"]],
+                        "subnets": JSONValue(subnetList),
+                    ],
+                ]
+            ],
+            "networkInterfaces": JSONValue(interfaces.map(\.json)),
+        ]
+    }
+
+    private var bindings: JSONValue {
+        let members = interfaces.map { interface -> (String, JSONValue) in
+            (
+                interface.name,
+                ["interface": JSONValue(interface.device), "attachment": JSONValue(interface.attachment)]
+            )
+        }
+        return ["networkInterfaces": JSONValue(object: members)]
+    }
+}
+
+extension EstateDocuments.Interface {
+    fileprivate var json: JSONValue {
+        let configurations = addresses.enumerated().map { index, address -> JSONValue in
+            [
+                "name": JSONValue("address\(index)"),
+                "properties": [
+                    "privateIPAddress": JSONValue(address),
+                    "privateIPAddressVersion": address.contains(":") ? "IPv6" : "IPv4",
+                    "primary": JSONValue(index == 0),
+                    "subnet": JSONValue("lab/\(subnet)"),
+                ],
+            ]
+        }
+        var properties: [(String, JSONValue)] = [("ipConfigurations", JSONValue(configurations))]
+        if let group { properties.append(("networkSecurityGroup", JSONValue(group))) }
+        return ["name": JSONValue(name), "properties": JSONValue(object: properties)]
+    }
+}
+
+extension EstateDocuments {
+    /// Machines `a`, `b`, … in one subnet whose group is `front`, each behind a veth named `va`, `vb`, ….
+    static func guests(_ names: String..., rules: [Rule], outbound: [Rule] = []) -> Self {
+        var estate = Self()
+        estate.groups = ["front": rules + outbound]
+        estate.subnets = ["front": (0, "front")]
+        estate.interfaces = names.enumerated().map { index, name in
+            Interface(
+                name: name, addresses: ["10.1.0.\(4 + index)", "fd00:1::\(4 + index)"], subnet: "front",
+                device: "v\(name)")
+        }
+        return estate
+    }
+}
