@@ -3,6 +3,9 @@
 package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let nanoseconds: UInt64
 
+    /// After every other.
+    package static let distantFuture = Timestamp(nanoseconds: .max)
+
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// A count beyond the range gives the last moment of the range.

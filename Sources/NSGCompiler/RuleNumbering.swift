@@ -64,8 +64,15 @@ package struct RuleNumbering: Hashable, Sendable {
     package private(set) var rules: [RuleNumber: NumberedRule] = [:]
     private var numbers: [NumberedRule: RuleNumber] = [:]
     private var next = RuleNumber.range.lowerBound
+    /// Numbers that live flows carry and nobody knows the rules of.
+    private var reserved: Set<RuleNumber> = []
 
     package init() {}
+
+    /// Keeps numbers from being given while flows carry them whose rules are not known.
+    package mutating func reserve(_ numbers: Set<RuleNumber>) {
+        reserved.formUnion(numbers.filter { rules[$0] == nil })
+    }
 
     /// From what was stored; a number given twice keeps its first rule.
     package init(stored: some Sequence<(RuleNumber, NumberedRule)>) {
@@ -101,7 +108,7 @@ package struct RuleNumbering: Hashable, Sendable {
         for _ in RuleNumber.range {
             let candidate = RuleNumber(next)
             next = next == RuleNumber.range.upperBound ? RuleNumber.range.lowerBound : next + 1
-            if rules[candidate] == nil { return candidate }
+            if rules[candidate] == nil && !reserved.contains(candidate) { return candidate }
         }
         return nil
     }

@@ -134,9 +134,14 @@ struct ControlService: ControlHandler {
         let takesMore = call.more
         onObserver(reply) { reply, observer in
             if follows {
-                observer.addFollower { line in
+                let identity = FollowerIdentity.next()
+                observer.addFollower(identity) { line in
                     guard reply.isOpen else { return false }
                     return filter.admits(line) ? reply.sendRecord(line) : true
+                }
+                let watcher = self.observer
+                reply.onClose {
+                    watcher.executor.queue.async { watcher.assumeIsolated { $0.removeFollower(identity) } }
                 }
                 return
             }
@@ -148,6 +153,12 @@ struct ControlService: ControlHandler {
             reply.endRecord(last)
         }
     }
+}
+
+/// Tells those who follow the log apart.
+private enum FollowerIdentity {
+    private static let last = Atomic<UInt64>(0)
+    static func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue }
 }
 
 private struct LogFilter: Sendable {

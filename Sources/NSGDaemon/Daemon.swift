@@ -3,9 +3,11 @@ import Dispatch
 import FlowLog
 import Glibc
 import JSONText
+import NSGCompiler
 import NSGConfig
 import NSGEngine
 import NetworkTypes
+import NftablesKernel
 import Synchronization
 import SystemServices
 
@@ -74,23 +76,30 @@ final class RunningDaemon: Sendable {
         let first = try enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.firstPolicy() } }.get()
         let observer = try FlowObserver(
             policy: first.policy, links: watcher.initial, logs: options.logs, systemID: Self.systemID, journal: journal)
+        // Before anything is enforced: a second daemon ends here.
+        let server = try listen(first.policy.configuration.settings.control, observer)
         observer.executor.queue.sync { observer.assumeIsolated { $0.open() } }
         let outcome = enforcer.executor.queue.sync {
             enforcer.assumeIsolated { $0.start(first, observer: observer) }
         }
-        guard outcome.isSuccess else { throw StartFailure(description: outcome.message) }
-        observer.executor.queue.sync { observer.assumeIsolated { $0.follow() } }
+        guard outcome.isSuccess else {
+            server.stop()
+            throw StartFailure(description: outcome.message)
+        }
+        let accounts = enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.takeAccounts() } }
+        observer.executor.queue.sync { observer.assumeIsolated { $0.follow(after: accounts) } }
 
         followLinks(observer)
-        let server = try serve(first.policy.configuration.settings.control, observer)
+        followTable()
+        server.start()
         retained.hold(server)
         signalHandOver.begin { [self] signal in take(signal, observer, server) }
-        watchdog()
+        watchdog(observer)
         notifier.ready(status: outcome.message)
         journal.log(.notice, "nsgd \(Version.text) is ready; control socket \(options.socket)")
     }
 
-    /// The name-based UUID of this machine's id; of the state folder where the machine has none.
+    /// The name-based UUID of this machine's id.
     private static var systemID: UUID {
         let id = (try? Files.read("/etc/machine-id", limit: 128)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         return UUID(named: "nsgd:" + id.filter { !$0.isWhitespace })
@@ -106,7 +115,20 @@ final class RunningDaemon: Sendable {
         watcher.start()
     }
 
-    private func serve(_ settings: Settings.Control, _ observer: FlowObserver) throws -> ControlServer {
+    /// Changes of our table by others (E6).
+    private func followTable() {
+        do throws(KernelError) {
+            let events = try TableEvents(table: FixedNames.table, notBy: enforcer.tablePort) { [enforcer] in
+                enforcer.executor.queue.async { enforcer.assumeIsolated { $0.tableTouched() } }
+            }
+            events.start()
+            retained.hold(events)
+        } catch {
+            journal.log(.warning, "changes of our table are found by the audit alone: \(error)")
+        }
+    }
+
+    private func listen(_ settings: Settings.Control, _ observer: FlowObserver) throws -> ControlServer {
         if let slash = options.socket.lastIndex(of: "/"), slash > options.socket.startIndex {
             try Files.createFolder(String(options.socket[..<slash]), mode: 0o755)
         }
@@ -125,7 +147,6 @@ final class RunningDaemon: Sendable {
         } else {
             server = try ControlServer(path: options.socket, group: readers, identity: identity, handler: service)
         }
-        server.start()
         return server
     }
 
@@ -138,18 +159,21 @@ final class RunningDaemon: Sendable {
         case .terminate:
             notifier.stopping()
             server.stop()
-            observer.executor.queue.sync { observer.assumeIsolated { $0.stop() } }
+            let accounts = observer.executor.queue.sync { observer.assumeIsolated { $0.stop() } }
+            enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.store(accounts) } }
             journal.log(.notice, "nsgd ends; the rules stay in force (nsgctl flush takes them out)")
             exit(0)
         }
     }
 
     /// A sign of life while both queues still work.
-    private func watchdog() {
+    private func watchdog(_ observer: FlowObserver) {
         guard let interval = notifier.watchdogInterval else { return }
         let timer = DispatchSource.makeTimerSource(queue: enforcer.executor.queue)
         timer.schedule(deadline: .now(), repeating: .nanoseconds(Int(clamping: interval / 2)))
-        timer.setEventHandler { [notifier] in notifier.watchdog() }
+        timer.setEventHandler { [notifier, observer] in
+            observer.executor.queue.async { notifier.watchdog() }
+        }
         timer.activate()
         retained.hold(Boxed(timer))
     }

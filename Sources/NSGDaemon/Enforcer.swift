@@ -1,3 +1,4 @@
+import ConntrackKernel
 import Dispatch
 import FlowLog
 import NSGCompiler
@@ -30,9 +31,9 @@ enum ReloadOutcome: Sendable {
         switch self {
         case .applied(let summary, _):
             "the policy is in force: \(summary.build) objects built, \(summary.swap) swapped, \(summary.sweep) to sweep"
-        case .unchanged: "nothing has changed"
+        case .unchanged: "the rules in the kernel are what the documents say"
         case .faulty(let faults):
-            "the documents have \(faults.count) fault\(faults.count == 1 ? "" : "s"), the policy in force stays; the first: "
+            "the documents have \(faults.count) fault\(faults.count == 1 ? "" : "s") and change nothing; the first: "
                 + (faults.first.map(\.description) ?? "")
         case .refused(let reason): reason
         }
@@ -67,7 +68,13 @@ actor Enforcer {
     private var lastSwap: (at: UInt64, leavesSomething: Bool)?
     private var auditTimer: (any DispatchSourceTimer)?
     private var salt = ""
+    private var lastTouch: UInt64 = 0
+    private var isAuditDue = false
+    /// Two programs that fight over the table do not spin.
+    private static let healPause: UInt64 = 1_000_000_000
 
+    /// Of the netlink socket that changes the table.
+    nonisolated let tablePort: UInt32
     /// The policy in force, for whoever answers questions about it.
     nonisolated let policy = Mutex<Policy?>(nil)
     nonisolated let history = Mutex(EnforcementHistory())
@@ -80,10 +87,14 @@ actor Enforcer {
         self.links = links
         self.journal = journal
         state = try StateFolder(options.state)
-        enforcement = Enforcement(store: try KernelRulesetStore())
+        let store = try KernelRulesetStore()
+        enforcement = Enforcement(store: store)
+        tablePort = store.portID
         let stored = state.numbering()
         if let problem = stored.problem { journal.log(.warning, problem) }
         numbering = stored.numbering ?? RuleNumbering()
+        // What flows carry and the numbers' file does not know is not given to other rules.
+        numbering.reserve(Self.numbersInConntrack())
     }
 
     // MARK: Start
@@ -96,7 +107,7 @@ actor Enforcer {
             return .success(FirstPolicy(policy: policy, sources: sources))
         } catch {
             for fault in error.faults { journal.log(.error, "\(fault)", id: "fault") }
-            guard let policy = try? load(from: state.lastGood).policy else {
+            guard let sources = state.lastGoodSources(), let policy = try? load(sources).policy else {
                 return .failure(StartFailure(description: ReloadOutcome.faulty(error.faults).message))
             }
             journal.log(.warning, "the documents have faults; the last policy without any is loaded instead")
@@ -137,8 +148,15 @@ actor Enforcer {
     private func load(
         from folder: String
     ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
-        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags)
+        try load(ConfigurationFolder.read(folder, serviceTags: state.serviceTags))
+    }
+
+    private func load(
+        _ sources: ConfigurationSources
+    ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
         let configuration = try configuration(from: sources)
+        let unfit = links.faults(of: configuration.estate.bindings)
+        guard unfit.isEmpty else { throw ConfigurationFaults(unfit) }
         return (Policy(configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt), sources)
     }
 
@@ -161,8 +179,12 @@ actor Enforcer {
         tell(wanted)
         switch apply(wanted) {
         case .failure(let failure):
-            if let before { tell(before) }
-            return .refused("the kernel refused the change, the policy before it is in force: \(failure)")
+            guard failure.isSwapped else {
+                if let before { tell(before) }
+                return .refused("the kernel refused the change, the policy before it is in force: \(failure)")
+            }
+            policy.withLock { $0 = wanted }
+            return .refused("the new policy was put in force, but is not proven to be: \(failure)")
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
             keepLastGood(sources)
@@ -179,6 +201,7 @@ actor Enforcer {
             return .success((summary, wanted))
         } catch let first {
             guard first.mayBeDamage, let again = rebuilt(wanted) else { return .failure(first) }
+            if first.isSwapped { Clock.sleep(nanoseconds: Self.grace) }
             do throws(Enforcement.Failure) {
                 let summary = try enforcement.apply(again.ruleset)
                 afterSwap(summary)
@@ -193,8 +216,8 @@ actor Enforcer {
         return Policy(wanted.configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt)
     }
 
-    /// In order with the packets, which come by the same queue: those of the swap that follows come after. Not waited for, since
-    /// a flood of packets would hold up a change of the rules that end it.
+    /// In order with the packets, which come by the same queue: those of the swap that follows come after. Not waited
+    /// for, since a flood of packets would hold up a change of the rules that end it.
     private func tell(_ policy: Policy) {
         guard let observer else { return }
         observer.executor.queue.async { observer.assumeIsolated { $0.adopt(policy) } }
@@ -211,8 +234,9 @@ actor Enforcer {
 
     private func retireNumbers() {
         // Another time will do, where it would be waited for.
-        guard let observer, !observer.isBehind, let present = policy.withLock({ $0 }) else { return }
-        let live = observer.executor.queue.sync { observer.assumeIsolated { $0.numbersInUse() } }
+        guard let observer, !observer.isBehind, let present = policy.withLock({ $0 }),
+            let live = observer.executor.queue.sync(execute: { observer.assumeIsolated { $0.numbersInUse() } })
+        else { return }
         numbering.retire(absentFrom: present.book, carriedBy: live)
     }
 
@@ -262,6 +286,7 @@ actor Enforcer {
     func linksChanged(_ table: LinkTable) {
         let before = deviceAddresses
         links = table
+        reportUnfitDevices()
         guard let present = policy.withLock({ $0 }), before != deviceAddresses,
             present.configuration.estate.hasAddressesFromDevices,
             let policy = Policy(
@@ -269,6 +294,34 @@ actor Enforcer {
             policy.ruleset != present.ruleset
         else { return }
         record(enforce(policy, nil))
+    }
+
+    /// A device that became what cannot be enforced on after the documents were read.
+    private func reportUnfitDevices() {
+        let unfit = policy.withLock { $0.map { links.faults(of: $0.estate.bindings) } } ?? []
+        history.withLock { $0.unfitDevices = unfit.map(\.message) }
+        for fault in unfit { journal.log(.error, fault.message, id: fault.message) }
+    }
+
+    /// The numbers in the labels of all connections.
+    private static func numbersInConntrack() -> Set<RuleNumber> {
+        guard var table = try? ConntrackTable(), let connections = try? table.dump() else { return [] }
+        return Set(connections.flatMap { $0.label.map { FlowLabel.numbers(of: $0.bits) } ?? [] })
+    }
+
+    /// Somebody else changed our table: looked at and healed at once, unless it was just now.
+    func tableTouched() {
+        guard policy.withLock({ $0 }) != nil else { return }
+        let now = Clock.monotonic
+        guard now - lastTouch >= Self.healPause else {
+            guard !isAuditDue else { return }
+            isAuditDue = true
+            executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.healPause))) { [self] in
+                assumeIsolated { $0.audit() }
+            }
+            return
+        }
+        audit()
     }
 
     private func scheduleAudit() {
@@ -282,6 +335,8 @@ actor Enforcer {
 
     /// Compares the kernel's table with the policy, and heals what differs (E6).
     private func audit() {
+        isAuditDue = false
+        lastTouch = Clock.monotonic
         guard let present = policy.withLock({ $0 }) else { return }
         finishSweep()
         let result = apply(present)
@@ -297,6 +352,18 @@ actor Enforcer {
         case .failure(let failure):
             history.withLock { $0.noteAudit(at: now, drifted: true, healed: false) }
             journal.log(.error, "our table could not be checked: \(failure)", id: "drift")
+        }
+    }
+
+    // MARK: From run to run
+
+    func takeAccounts() -> DecisionLedger.Accounts? { state.takeAccounts() }
+
+    func store(_ accounts: DecisionLedger.Accounts) {
+        do throws(KernelError) {
+            try state.store(accounts)
+        } catch {
+            journal.log(.warning, "the next run will not know how far the log goes: \(error)")
         }
     }
 
@@ -324,6 +391,7 @@ extension Enforcement.Failure {
         switch self {
         case .differs: true
         case .refused(let error): error.errno == 17 || error.errno == 2
+        case .unconfirmed: false
         }
     }
 }
@@ -350,6 +418,8 @@ struct EnforcementHistory: Sendable {
     var enforcedSince: Timestamp?
     /// The documents have faults, and an earlier policy is in force.
     var isLastGood = false
+    /// Why bound devices that are there cannot be enforced on.
+    var unfitDevices: [String] = []
     var lastReload: (at: Timestamp, succeeded: Bool, message: String)?
     var lastAudit: Timestamp?
     var driftsFound = 0

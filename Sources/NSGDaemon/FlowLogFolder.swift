@@ -32,8 +32,9 @@ struct FlowLogFolder: ~Copyable {
         let written = unsafe bytes.withUnsafeBytes { unsafe write(lines, $0.baseAddress, $0.count) }
         if written != bytes.count {
             let number = written < 0 ? errno : ENOSPC
-            // A line that was cut short is ended, so that the next one stands by itself.
-            if written > 0 { _ = unsafe "\n".withCString { unsafe write(lines, $0, 1) } }
+            // Opened anew, its torn end is found.
+            close(lines)
+            lines = -1
             throw KernelError(errno: number, doing: "append \(bytes.count) bytes to \(linesPath)")
         }
     }
@@ -49,17 +50,29 @@ struct FlowLogFolder: ~Copyable {
         if lines >= 0 { close(lines) }
         lines = -1
         try Files.createFolder(path, mode: 0o750)
-        lines = unsafe open(linesPath, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
+        lines = unsafe open(linesPath, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
         guard lines >= 0, unsafe fstat(lines, &status) == 0 else {
             throw KernelError(errno: errno, doing: "open \(linesPath)")
         }
         linesIdentity = (UInt64(status.st_dev), UInt64(status.st_ino))
+        try endTornLine(length: UInt64(max(status.st_size, 0)))
+    }
+
+    /// A line that a full disk or a sudden end cut short is ended, so that the next one stands by itself.
+    private func endTornLine(length: UInt64) throws(KernelError) {
+        guard length > 0, try Self.read(lines, at: length - 1, count: 1, linesPath) != [UInt8(ascii: "\n")] else {
+            return
+        }
+        guard unsafe "\n".withCString({ unsafe write(lines, $0, 1) }) == 1 else {
+            throw KernelError(errno: errno, doing: "end the last line of \(linesPath)")
+        }
     }
 
     // MARK: Azure's files
 
-    /// Appends a record to its file by one `pwrite`.
-    mutating func append(_ block: LogBlock) throws(KernelError) {
+    /// Appends a record to its file by one `pwrite`. False where the file does not end as it was left: the next attempt
+    /// repairs it first.
+    mutating func append(_ block: LogBlock) throws(KernelError) -> Bool {
         let file = "\(path)/\(block.path)"
         if let slash = file.lastIndex(of: "/") { try Files.createFolder(String(file[..<slash]), mode: 0o750) }
         let descriptor = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
@@ -72,16 +85,21 @@ struct FlowLogFolder: ~Copyable {
         let length = try Self.length(of: descriptor, file)
         let tail = try Self.read(descriptor, at: length - min(length, UInt64(BlockFile.tailLength)), file)
         guard let write = BlockFile.append(block.record, length: length, tail: tail) else {
-            // Somebody else wrote into it; the next attempt repairs it first.
             sound.remove(file)
-            throw KernelError(errno: EIO, doing: "append to \(file), whose end is not that of a flow log")
+            return false
         }
         do throws(KernelError) {
             try Self.perform(write, on: descriptor, file)
+            return true
         } catch {
             sound.remove(file)
             throw error
         }
+    }
+
+    /// Files of earlier hours are looked at again if they are ever written to.
+    mutating func forgetHours(before hour: LogHour) {
+        sound = sound.filter { LogHour(path: $0).map { $0 >= hour } ?? false }
     }
 
     /// Makes every file that a sudden end may have torn a document again: those of this hour and the one before.

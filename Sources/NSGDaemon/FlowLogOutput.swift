@@ -25,13 +25,13 @@ struct FlowLogOutput: ~Copyable {
     private let systemID: UUID
     private let journal: Journal
 
-    /// Records that could not be written, since when.
+    /// Lines that could not be written, since when.
     private var unwritten: (since: Timestamp, count: UInt64)?
     private(set) var recordsLost: UInt64 = 0
     /// The last thousand lines.
     private(set) var recent: [LogLine] = []
     /// Each gives false once it wants no more.
-    var followers: [@Sendable (LogLine) -> Bool] = []
+    var followers: [UInt64: @Sendable (LogLine) -> Bool] = [:]
 
     init(folder: String, systemID: UUID, policy: Policy, journal: Journal) throws(KernelError) {
         self.folder = try FlowLogFolder(folder)
@@ -80,6 +80,7 @@ struct FlowLogOutput: ~Copyable {
         write(virtualNetworks.flush(now: now), now: now)
         if LogHour(now) != lastExpiry {
             lastExpiry = LogHour(now)
+            folder.forgetHours(before: lastExpiry)
             folder.expire(retention, now: lastExpiry)
         }
     }
@@ -98,7 +99,10 @@ struct FlowLogOutput: ~Copyable {
         }
         let lines = entries.map(LogLine.init)
         remember(lines)
-        guard writesLines else { return }
+        guard writesLines else {
+            unwritten = nil
+            return
+        }
         var text = lines.map { $0.text + "\n" }.joined()
         if let unwritten {
             let gap = GapRecord(from: unwritten.since, to: now, missing: unwritten.count, reason: .writeFailed)
@@ -108,23 +112,25 @@ struct FlowLogOutput: ~Copyable {
             try folder.append(lines: text)
             unwritten = nil
         } catch {
-            lose(UInt64(entries.count), because: error, now: now)
+            let count = UInt64(entries.count)
+            unwritten = (unwritten?.since ?? now, (unwritten?.count ?? 0) + count)
+            lose(count, because: error)
         }
     }
 
     private mutating func write(_ blocks: [LogBlock], now: Timestamp) {
         for block in blocks {
             do throws(KernelError) {
-                try folder.append(block)
+                // The first attempt may find a file that somebody else wrote to; the second repairs it.
+                if !(try folder.append(block)) { _ = try folder.append(block) }
             } catch {
-                lose(UInt64(block.tupleCount), because: error, now: now)
+                lose(UInt64(block.tupleCount), because: error)
             }
         }
     }
 
-    private mutating func lose(_ count: UInt64, because error: KernelError, now: Timestamp) {
+    private mutating func lose(_ count: UInt64, because error: KernelError) {
         recordsLost += count
-        unwritten = (unwritten?.since ?? now, (unwritten?.count ?? 0) + count)
         journal.log(.error, "flow records are lost: \(error)", id: "flow log")
     }
 
@@ -132,7 +138,7 @@ struct FlowLogOutput: ~Copyable {
         recent += lines.suffix(1000)
         if recent.count > 2000 { recent.removeFirst(recent.count - 1000) }
         guard !followers.isEmpty else { return }
-        followers = followers.filter { follower in lines.allSatisfy(follower) }
+        followers = followers.filter { _, follower in lines.allSatisfy(follower) }
     }
 }
 

@@ -15,7 +15,7 @@ import SystemServices
 
 /// Watches what the kernel decides and tracks, and writes it down. Owns the flow tracker, the logs and their followers.
 ///
-/// Sources read and decode on queues of their own and hand over batches in order; a backlog beyond `mostBatches` is
+/// Sources read and decode on queues of their own and hand over batches in order; a backlog beyond `mostWaiting` is
 /// dropped and shows as a gap, since the ledger holds every decision against the kernel's counters.
 actor FlowObserver {
     nonisolated let executor = QueueExecutor(label: "flow log")
@@ -34,12 +34,17 @@ actor FlowObserver {
     private var timer: (any DispatchSourceTimer)?
     private var clock = ObserverClock()
     private(set) var losses = Losses()
+    /// Why decisions may be missing at the next comparison.
+    private var droppedSinceComparison = 0
+    private var lostSinceComparison = 0
+    private var linksReadAt = Timestamp(nanoseconds: 0)
 
     private nonisolated let backlog = Atomic<Int>(0)
-    private nonisolated let droppedBatches = Atomic<Int>(0)
-    private static let mostBatches = 4096
-    /// Batches wait that have yet to be looked at.
-    nonisolated var isBehind: Bool { backlog.load(ordering: .relaxed) > 4 }
+    private nonisolated let dropped = Atomic<Int>(0)
+    /// Packets and events, of half a kilobyte or so.
+    private static let mostWaiting = 262_144
+    /// Much waits that has yet to be looked at.
+    nonisolated var isBehind: Bool { backlog.load(ordering: .relaxed) > 1024 }
 
     struct Losses: Sendable {
         /// Times the kernel dropped conntrack events; each was made good by a dump.
@@ -68,7 +73,7 @@ actor FlowObserver {
         openPacketLog()
         do throws(KernelError) {
             conntrackEvents = try ConntrackEvents { [self] events, lost in
-                handOver { $0.take(events, lost: lost) }
+                handOver(events.count) { $0.take(events, lost: lost) }
             }
         } catch {
             journal.log(.error, "flows will be found by dumps alone: \(error)", id: "conntrack")
@@ -80,7 +85,8 @@ actor FlowObserver {
         guard flowLogs.isEnabled, packetReader == nil else { return }
         do throws(KernelError) {
             packetReader = try PacketLogReader(group: flowLogs.nflogGroup) { [self] batch in
-                handOver { $0.take(batch) }
+                // That it failed is told however much waits.
+                handOver(batch.failure == nil ? batch.packets.count : 0) { $0.take(batch) }
             }
             losses.captureProblem = nil
         } catch {
@@ -91,10 +97,18 @@ actor FlowObserver {
     }
 
     /// Finds the flows that are there already, then reads the sources.
-    func follow() {
-        readCounters { ledger, counters, now in ledger.begin(with: counters, at: now) }
+    /// - Parameter earlier: the accounts of a run that ended in order.
+    func follow(after earlier: DecisionLedger.Accounts?) {
+        let policy = tracker.attributor.policy
+        var gaps: [GapRecord] = []
+        readCounters { ledger, counters, now in
+            gaps = ledger.begin(with: counters, at: now, in: policy, after: earlier)
+        }
+        output.write(gaps.map(LogEntry.gap), now: Self.now)
         dump { tracker, connections, _ in
-            for connection in connections { _ = tracker.appeared(connection, isKnownFromBefore: true) }
+            for connection in connections {
+                _ = tracker.appeared(connection, isKnownFromBefore: true, wasToldOfTotals: earlier != nil)
+            }
             return []
         }
         packetReader?.start()
@@ -106,25 +120,27 @@ actor FlowObserver {
         self.timer = timer
     }
 
-    /// Writes what waits, and ends.
-    func stop() {
+    /// Writes what waits and what every flow has carried, and ends. What is accounted for goes to the next run.
+    func stop() -> DecisionLedger.Accounts {
         timer?.cancel()
         timer = nil
         packetReader = nil
         conntrackEvents = nil
-        output.write(tracker.tick(now: Self.now).map(LogEntry.flow), now: Self.now)
+        output.write(tracker.tick(now: .distantFuture).map(LogEntry.flow), now: Self.now)
+        resynchronise(continues: true)
         output.finish(now: Self.now)
+        return ledger.accounts(at: Self.now)
     }
 
-    /// Runs on this actor, in the order of the calls from one source. Too many at once are dropped.
-    private nonisolated func handOver(_ work: @escaping @Sendable (isolated FlowObserver) -> Void) {
-        guard backlog.add(1, ordering: .relaxed).newValue <= Self.mostBatches else {
-            backlog.subtract(1, ordering: .relaxed)
-            droppedBatches.add(1, ordering: .relaxed)
+    /// Runs on this actor, in the order of the calls from one source. Where too much waits, `count` more are dropped.
+    private nonisolated func handOver(_ count: Int, _ work: @escaping @Sendable (isolated FlowObserver) -> Void) {
+        guard count == 0 || backlog.add(count, ordering: .relaxed).newValue <= Self.mostWaiting else {
+            backlog.subtract(count, ordering: .relaxed)
+            dropped.add(count, ordering: .relaxed)
             return
         }
         executor.queue.async { [self] in
-            backlog.subtract(1, ordering: .relaxed)
+            backlog.subtract(count, ordering: .relaxed)
             assumeIsolated(work)
         }
     }
@@ -133,6 +149,7 @@ actor FlowObserver {
 
     private func take(_ batch: PacketBatch) {
         losses.packetCopies += batch.lost
+        lostSinceComparison += batch.lost
         if let failure = batch.failure {
             losses.captureProblem = "\(failure)"
             packetReader = nil
@@ -140,11 +157,32 @@ actor FlowObserver {
         }
         var records: [FlowRecord] = []
         for packet in batch.packets {
-            guard let judged = JudgedPacket(packet, links: links) else { continue }
+            learnDevices(of: packet)
+            guard let judged = JudgedPacket(packet, links: links), tracker.concerns(judged) else { continue }
+            learnAddress(of: packet, judged)
             ledger.count(judged.mark, in: tracker.attributor.policy)
             records += tracker.judged(judged)
         }
         output.write(records.map(LogEntry.flow), now: Self.now)
+    }
+
+    /// A device that has just come may be in a packet before it is in the table that follows devices.
+    private func learnDevices(of packet: LoggedPacket) {
+        let indexes = [packet.inputInterface, packet.outputInterface].compactMap(\.self)
+        guard indexes.contains(where: { links.byIndex[$0] == nil }), linksReadAt.adding(seconds: 1) <= Self.now else {
+            return
+        }
+        linksReadAt = Self.now
+        links = (try? LinkTable.list()) ?? links
+    }
+
+    /// A machine behind its veth sends from its own address on that link.
+    private func learnAddress(of packet: LoggedPacket, _ judged: JudgedPacket) {
+        guard let sender = packet.senderHardwareAddress,
+            let binding = judged.entryDevice.flatMap({ tracker.attributor.policy.binding(ofDevice: $0) }),
+            binding.attachment == .guest, tracker.attributor.macAddresses[binding.networkInterface] == nil
+        else { return }
+        tracker.attributor.macAddresses[binding.networkInterface] = sender
     }
 
     private func take(_ events: [ConntrackEvent], lost: Bool) {
@@ -194,7 +232,11 @@ actor FlowObserver {
 
     private func tick() {
         let now = Self.now
-        if droppedBatches.exchange(0, ordering: .relaxed) > 0 { resynchronise(continues: false) }
+        let overrun = dropped.exchange(0, ordering: .relaxed)
+        if overrun > 0 {
+            droppedSinceComparison += overrun
+            resynchronise(continues: false)
+        }
         output.write(tracker.tick(now: now).map(LogEntry.flow), now: now)
         let settings = tracker.attributor.policy.configuration.settings.flowLogs
         let due = clock.due(at: now, interval: UInt64(max(settings.interval.components.seconds, 1)))
@@ -212,7 +254,10 @@ actor FlowObserver {
 
     private func compareCounters() {
         let policy = tracker.attributor.policy
-        let reason: GapRecord.Reason = losses.packetCopies > 0 ? .captureOverrun : .counterAhead
+        guard policy.configuration.settings.flowLogs.isEnabled else { return }
+        let reason: GapRecord.Reason =
+            droppedSinceComparison > 0 ? .backlogFull : lostSinceComparison > 0 ? .captureOverrun : .counterAhead
+        (droppedSinceComparison, lostSinceComparison) = (0, 0)
         var gaps: [GapRecord] = []
         readCounters { ledger, counters, now in
             gaps = ledger.compare(with: counters, at: now, in: policy, reason: reason)
@@ -262,10 +307,17 @@ actor FlowObserver {
 
     func adopt(_ links: LinkTable) { self.links = links }
 
-    /// Numbers that live flows carry, by the kernel's own word.
-    func numbersInUse() -> Set<RuleNumber> {
-        let listed = (try? connections.dump()) ?? []
-        return tracker.numbersInUse.union(listed.flatMap { $0.label.map { FlowLabel.numbers(of: $0.bits) } ?? [] })
+    /// Numbers that live flows carry, by the kernel's own word; nil where it cannot be asked.
+    func numbersInUse() -> Set<RuleNumber>? {
+        var numbers = tracker.numbersInUse
+        do throws(KernelError) {
+            for connection in try connections.dump() {
+                if let label = connection.label { numbers.formUnion(FlowLabel.numbers(of: label.bits)) }
+            }
+            return numbers
+        } catch {
+            return nil
+        }
     }
 
     func report() -> ObserverReport {
@@ -275,7 +327,10 @@ actor FlowObserver {
     }
 
     func recentLines() -> [LogLine] { output.recent }
-    func addFollower(_ follower: @escaping @Sendable (LogLine) -> Bool) { output.followers.append(follower) }
+    func addFollower(_ identity: UInt64, _ follower: @escaping @Sendable (LogLine) -> Bool) {
+        output.followers[identity] = follower
+    }
+    func removeFollower(_ identity: UInt64) { output.followers[identity] = nil }
 
     private static var now: Timestamp { Timestamp(nanoseconds: Clock.sinceEpoch) }
 }

@@ -1,21 +1,26 @@
+import FlowLog
 import JSONText
 import NSGCompiler
 import NSGConfig
 import NSGEngine
 import NetworkTypes
+import Nftables
 import SystemServices
 
 /// What must survive a restart: the numbers of rules, and the last documents that were without fault (E4, E5).
 struct StateFolder: Sendable {
     let path: String
 
+    /// Locks the folder as long as the process lives: two daemons with one state would give one number to two rules.
     init(_ path: String) throws(KernelError) {
         self.path = path
         try Files.createFolder(path, mode: 0o700)
+        try Files.lock("\(path)/lock")
     }
 
     var serviceTags: String { "\(path)/service-tags.json" }
-    var lastGood: String { "\(path)/last-good" }
+    private var lastGood: String { "\(path)/last-good.json" }
+    private var accounts: String { "\(path)/accounts.json" }
     private var numbers: String { "\(path)/rule-numbers.json" }
 
     /// Nil where there is none, or it cannot be read; then flows of an earlier run are not attributed.
@@ -35,28 +40,60 @@ struct StateFolder: Sendable {
         try Files.replace(numbers, with: Array(NumberingFile.text(numbering).utf8))
     }
 
-    /// Keeps the documents of a policy that is in force, each file replaced in one step, those that are no more
-    /// removed.
+    // MARK: The last documents without a fault
+
+    /// Keeps the documents of a policy that is in force, service tags included, in one file that is replaced in one
+    /// step.
     func storeLastGood(_ sources: ConfigurationSources) throws(KernelError) {
-        let folder = "\(lastGood)/policy.d"
-        try Files.createFolder(folder, mode: 0o700)
-        let named = sources.policies.map { ($0, folder + "/" + $0.name.split(separator: "/").suffix(1).joined()) }
-        for (source, path) in named { try replaceIfChanged(path, with: source.bytes) }
-        let kept = Set(named.map(\.1))
-        for name in try Files.list(folder) where !kept.contains("\(folder)/\(name)") {
-            try Files.remove("\(folder)/\(name)")
+        let named: [(String, SourceText?)] =
+            [("settings", sources.settings), ("bindings", sources.bindings), ("serviceTags", sources.serviceTags)]
+        func text(_ source: SourceText) -> JSONValue {
+            ["name": JSONValue(source.name), "text": JSONValue(String(decoding: source.bytes, as: UTF8.self))]
         }
-        for (source, name) in [(sources.settings, "nsgd.json"), (sources.bindings, "bindings.json")] {
-            if let source {
-                try replaceIfChanged("\(lastGood)/\(name)", with: source.bytes)
-            } else {
-                try Files.remove("\(lastGood)/\(name)")
-            }
-        }
+        var members = named.compactMap { name, source in source.map { (name, text($0)) } }
+        members.append(("policies", JSONValue(sources.policies.map(text))))
+        let bytes = Array(JSONValue(object: members).text(style: .compact).utf8)
+        if let present = try? Files.read(lastGood, limit: bytes.count), present == bytes { return }
+        try Files.replace(lastGood, with: bytes, mode: 0o600)
     }
 
-    private func replaceIfChanged(_ path: String, with bytes: [UInt8]) throws(KernelError) {
-        if let present = try? Files.read(path, limit: bytes.count), present == bytes { return }
-        try Files.replace(path, with: bytes, mode: 0o600)
+    /// Nil where there are none.
+    func lastGoodSources() -> ConfigurationSources? {
+        func source(_ value: JSONValue?) -> SourceText? {
+            guard let name = value?["name"]?.string, let text = value?["text"]?.string else { return nil }
+            return SourceText(name: name, text: text)
+        }
+        guard let bytes = try? Files.read(lastGood, limit: 1 << 30),
+            let document = try? JSONValue(parsing: bytes, dialect: .json), let policies = document["policies"]?.array
+        else { return nil }
+        return ConfigurationSources(
+            settings: source(document["settings"]), policies: policies.compactMap(source),
+            bindings: source(document["bindings"]), serviceTags: source(document["serviceTags"]))
+    }
+
+    // MARK: Accounts of an orderly end
+
+    /// What an earlier run had accounted for when it ended in order; taken once.
+    func takeAccounts() -> DecisionLedger.Accounts? {
+        defer { try? Files.remove(accounts) }
+        guard let bytes = try? Files.read(accounts, limit: 64 << 20),
+            let document = try? JSONValue(parsing: bytes, dialect: .json),
+            let time = document["time"]?.int.flatMap(UInt64.init(exactly:)), let counters = document["counters"]?.object
+        else { return nil }
+        return DecisionLedger.Accounts(
+            time: Timestamp(nanoseconds: time),
+            counters: Dictionary(
+                counters.compactMap { member in
+                    member.value.int.flatMap(UInt64.init(exactly:)).map { (CounterName(member.key), $0) }
+                }
+            ) { first, _ in first })
+    }
+
+    func store(_ ledger: DecisionLedger.Accounts) throws(KernelError) {
+        let counters = ledger.counters.sorted { $0.key < $1.key }.map { ($0.key.description, JSONValue($0.value)) }
+        let document = JSONValue(object: [
+            ("time", JSONValue(ledger.time.nanoseconds)), ("counters", JSONValue(object: counters)),
+        ])
+        try Files.replace(accounts, with: Array(document.text(style: .compact).utf8))
     }
 }

@@ -68,6 +68,7 @@ struct StatusReport: Sendable {
     private func problems(_ history: EnforcementHistory, _ report: ObserverReport) -> [String] {
         var problems: [String] = []
         if history.isLastGood { problems.append("the documents have faults; the last policy without any is in force") }
+        problems += history.unfitDevices
         if let capture = report.losses.captureProblem { problems.append("decisions are not recorded: \(capture)") }
         return problems
     }

@@ -7,27 +7,36 @@ package import NetworkTypes
 /// Whose rules decided: turns devices, label numbers and the evaluator's answers into the stages of flow records.
 package struct Attributor: Sendable {
     package var policy: Policy {
-        didSet { locations = Self.locations(of: policy) }
+        didSet { index() }
     }
-    /// Where each rule that is written down stands: looked up for every record, so not searched for in its group.
-    private var locations: [NumberedRule: SourceLocation] = [:]
+    /// What records say of each numbered rule, made once: a record is made for each packet.
+    private var rules: [RuleNumber: StageRecord] = [:]
     /// MAC addresses that no document gives: of links for `host`, of neighbours for `guest` (KERNEL 18).
     package var macAddresses: [ResourceID: MACAddress]
 
     package init(policy: Policy, macAddresses: [ResourceID: MACAddress] = [:]) {
         self.policy = policy
         self.macAddresses = macAddresses
-        locations = Self.locations(of: policy)
+        index()
     }
 
-    private static func locations(of policy: Policy) -> [NumberedRule: SourceLocation] {
-        var locations: [NumberedRule: SourceLocation] = [:]
+    private mutating func index() {
+        rules = [:]
+        for (number, rule) in policy.numbering.rules {
+            let group = policy.estate.networkSecurityGroups[rule.group]
+            rules[number] = StageRecord(
+                level: .nic,
+                rule: RuleReference(networkSecurityGroup: rule.group, name: rule.name, isDefault: rule.isDefault),
+                groupGUID: group?.guid ?? UUID(named: rule.group.description.lowercased()),
+                priority: Priority(rule.priority), access: rule.access)
+        }
         for list in policy.book.boundLists {
             for rule in list.rules.map(\.rule) {
-                if let location = rule.location { locations[NumberedRule(rule, of: list.key.group)] = location }
+                guard let location = rule.location, let number = policy.numbering.number(of: rule, in: list.key.group)
+                else { continue }
+                rules[number]?.location = location
             }
         }
-        return locations
     }
 
     /// One bound interface on a packet's way.
@@ -84,36 +93,31 @@ package struct Attributor: Sendable {
         let levels: [PolicyLevel] = side.direction == .inbound ? [.subnet, .nic] : [.nic, .subnet]
         return levels.compactMap { level in
             let slot = LabelSlot(side: side.side, level: level)
-            guard let number = FlowLabel.number(in: slot, of: label), let rule = policy.numbering.rules[number] else {
-                return nil
-            }
-            return stage(level, rule, isDerived: false)
+            return FlowLabel.number(in: slot, of: label).flatMap { stage(level, $0) }
         }
     }
 
-    private func stage(_ level: PolicyLevel, _ rule: NumberedRule, isDerived: Bool) -> StageRecord {
-        let group = policy.estate.networkSecurityGroups[rule.group]
-        return StageRecord(
-            level: level,
-            rule: RuleReference(networkSecurityGroup: rule.group, name: rule.name, isDefault: rule.isDefault),
-            groupGUID: group?.guid ?? UUID(named: rule.group.description.lowercased()),
-            priority: Priority(rule.priority),
-            access: rule.access, location: locations[rule], isDerived: isDerived)
+    /// Nil for a number that no rule has.
+    private func stage(_ level: PolicyLevel, _ number: RuleNumber) -> StageRecord? {
+        var record = rules[number]
+        record?.level = level
+        return record
     }
 
     /// What the evaluator says of one side.
     func derivedStages(of side: Side, _ flow: FlowTuple) -> [StageRecord] {
         guard let interface = side.interface.networkInterface else { return [] }
-        return policy.evaluator.decision(for: flow, at: interface, side.direction).stages.map {
-            stage($0.level, NumberedRule($0.rule, of: $0.group), isDerived: true)
+        return policy.evaluator.decision(for: flow, at: interface, side.direction).stages.compactMap { stage in
+            policy.estate.networkSecurityGroups[stage.group].map {
+                StageRecord(level: stage.level, group: $0, rule: stage.rule, isDerived: true)
+            }
         }
     }
 
     /// The stages of the side that refused a packet: the kernel names the rule that did, the evaluator those around it.
     /// Where the two disagree, the policy changed in between: then only what the kernel named is known.
     func stages(of side: Side, _ flow: FlowTuple, deniedAt slot: LabelSlot, by number: RuleNumber) -> [StageRecord] {
-        guard let rule = policy.numbering.rules[number] else { return [] }
-        let kernel = stage(slot.level, rule, isDerived: false)
+        guard let kernel = stage(slot.level, number) else { return [] }
         var stages = derivedStages(of: side, flow)
         guard let index = stages.firstIndex(where: { $0.access == .deny }), stages[index].level == slot.level,
             stages[index].rule == kernel.rule

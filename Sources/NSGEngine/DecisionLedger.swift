@@ -17,11 +17,41 @@ package struct DecisionLedger: Sendable {
     package init() {}
 
     /// Begins the account: decisions counted until now were an earlier run's business.
-    package mutating func begin(with counters: [CounterName: CounterValue], at time: Timestamp) {
+    /// - Parameter earlier: what that run had accounted for when it ended in order, and when that was.
+    /// - Returns: the decisions made in between, which nobody was there to log.
+    package mutating func begin(
+        with counters: [CounterName: CounterValue], at time: Timestamp, in policy: Policy,
+        after earlier: Accounts? = nil
+    ) -> [GapRecord] {
         baseline = counters.mapValues(\.packets)
         received = [:]
         declared = [:]
         previous = nil
+        guard let earlier else { return [] }
+        return Self.decisionCounters(of: policy).sorted { $0.key < $1.key }.compactMap { name, rule in
+            let (now, before) = (baseline[name, default: 0], earlier.counters[name] ?? 0)
+            guard now > before else { return nil }
+            totalMissing += now - before
+            return GapRecord(from: earlier.time, to: time, missing: now - before, reason: .daemonStopped, rule: rule)
+        }
+    }
+
+    /// What is accounted for by now, logged or declared missing.
+    package func accounts(at time: Timestamp) -> Accounts {
+        var counters = baseline
+        for (name, count) in received { counters[name, default: 0] += count }
+        for (name, count) in declared { counters[name, default: 0] += count }
+        return Accounts(time: time, counters: counters)
+    }
+
+    package struct Accounts: Hashable, Sendable {
+        package var time: Timestamp
+        package var counters: [CounterName: UInt64]
+
+        package init(time: Timestamp, counters: [CounterName: UInt64]) {
+            self.time = time
+            self.counters = counters
+        }
     }
 
     package mutating func count(_ mark: DecisionMark, in policy: Policy) {
@@ -36,11 +66,20 @@ package struct DecisionLedger: Sendable {
     ) -> [GapRecord] {
         defer { previous = (time, counters.mapValues(\.packets)) }
         guard let (from, earlier) = previous else { return [] }
+        for (name, value) in counters where value.packets < earlier[name, default: 0] {
+            // Made anew, by a flush or a heal: from here on it is another account.
+            baseline[name] = value.packets
+            received[name] = 0
+            declared[name] = 0
+        }
         let rules = Self.decisionCounters(of: policy)
         var gaps: [GapRecord] = []
         for (name, rule) in rules.sorted(by: { $0.key < $1.key }) {
             guard let counted = earlier[name] else { continue }
-            let decisions = counted >= baseline[name, default: 0] ? counted - baseline[name, default: 0] : counted
+            guard counted >= baseline[name, default: 0], counters[name].map({ $0.packets >= counted }) ?? false else {
+                continue
+            }
+            let decisions = counted - baseline[name, default: 0]
             let known = received[name, default: 0] + declared[name, default: 0]
             guard decisions > known else { continue }
             let missing = decisions - known

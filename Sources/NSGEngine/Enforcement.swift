@@ -21,13 +21,25 @@ package struct Enforcement {
     }
 
     package enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
+        /// The policy before is in force.
         case refused(KernelError)
-        /// What was read back is not what was sent.
+        /// The new policy was swapped in, and what was read back is not what was sent.
         case differs([Operation])
+        /// The new policy was swapped in, and could not be read back.
+        case unconfirmed(KernelError)
+
+        /// Whether the new policy took effect all the same.
+        package var isSwapped: Bool {
+            switch self {
+            case .refused: false
+            case .differs, .unconfirmed: true
+            }
+        }
 
         package var description: String {
             switch self {
             case .refused(let error): "\(error)"
+            case .unconfirmed(let error): "the kernel's table could not be read back: \(error)"
             case .differs(let operations):
                 "the kernel's table differs from what was sent: it would take \(operations.count) more operations, first: "
                     + (operations.first.map(\.description) ?? "")
@@ -76,7 +88,7 @@ package struct Enforcement {
         do throws(KernelError) {
             present = try store.dump(table: wanted.table).ruleset
         } catch {
-            throw .refused(error)
+            throw .unconfirmed(error)
         }
         let change = Change(from: present, to: wanted)
         let missing = change.skeleton + change.build + change.swap
@@ -97,23 +109,41 @@ package struct Enforcement {
     /// First every trampoline out of the base chains accepts, then `removeTable` may follow. False where there is no
     /// table.
     package func open(table: String) throws(KernelError) -> Bool {
-        let (inForce, generation) = try store.dump(table: table)
-        guard let inForce else { return false }
-        let accept = Rule(.verdict(.accept))
-        let entrances = inForce.chains.values.filter { $0.attachpoint != nil }.flatMap(\.rules).flatMap(\.steps)
-            .compactMap { step -> ChainName? in
-                if case .verdict(let verdict) = step, let target = verdict.target, target.isTrampoline { return target }
-                return nil
+        for attempt in 1...Self.attempts {
+            do throws(KernelError) {
+                let (inForce, generation) = try store.dump(table: table)
+                guard let inForce else { return false }
+                let swap = inForce.entrances.filter { inForce.chains[$0]?.rules != [Self.accept] }.sorted()
+                    .map { Operation.replaceRule(at: 0, in: $0, with: Self.accept) }
+                if !swap.isEmpty { _ = try store.commit(swap, table: table, expecting: generation) }
+                return true
+            } catch {
+                guard error.isLostRace, attempt < Self.attempts else { throw error }
             }
-        let swap = entrances.filter { inForce.chains[$0]?.rules != [accept] }
-            .map { Operation.replaceRule(at: 0, in: $0, with: accept) }
-        if !swap.isEmpty { _ = try store.commit(swap, table: table, expecting: generation) }
+        }
         return true
     }
+
+    private static let accept = Rule(.verdict(.accept))
 
     package func removeTable(_ table: String) throws(KernelError) {
         guard try store.dump(table: table).ruleset != nil else { return }
         _ = try store.commit([.deleteTable], table: table, expecting: nil)
+    }
+}
+
+extension Ruleset {
+    /// The trampolines that base chains lead to, as far as they hold a rule to replace.
+    fileprivate var entrances: Set<ChainName> {
+        var found: Set<ChainName> = []
+        for case .verdict(let verdict) in chains.values.filter({ $0.attachpoint != nil }).flatMap(\.rules).flatMap(
+            \.steps)
+        {
+            if let target = verdict.target, target.isTrampoline, chains[target]?.rules.isEmpty == false {
+                found.insert(target)
+            }
+        }
+        return found
     }
 }
 

@@ -50,6 +50,11 @@ package struct FlowTracker: Sendable {
 
     package var liveFlows: Int { flows.count }
 
+    /// Whether a packet passed an interface that the policy knows: others cannot be recorded.
+    package func concerns(_ packet: JudgedPacket) -> Bool {
+        !attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).isEmpty
+    }
+
     /// The numbers that flows carry, which must not be given to other rules.
     package var numbersInUse: Set<RuleNumber> {
         Set(flows.values.flatMap { $0.connection.label.map(FlowLabel.numbers(of:)) ?? [] })
@@ -139,19 +144,24 @@ package struct FlowTracker: Sendable {
     // MARK: Connections
 
     /// A connection is there: new, or found by a dump.
-    /// - Parameter isKnownFromBefore: found at the daemon's start; an earlier run logged how it began.
-    package mutating func appeared(_ connection: Connection, isKnownFromBefore: Bool = false) -> [FlowRecord] {
+    /// - Parameters:
+    ///   - isKnownFromBefore: found at the daemon's start; an earlier run logged how it began.
+    ///   - wasToldOfTotals: that run ended in order, so its records tell of all the flow had carried by then.
+    package mutating func appeared(
+        _ connection: Connection, isKnownFromBefore: Bool = false, wasToldOfTotals: Bool = false
+    ) -> [FlowRecord] {
         if let present = flows[connection.id], present.connection.flow == connection.flow, present.endedAt == nil {
             flows[connection.id]?.connection.update(with: connection)
             return []
         }
+        // Beyond the limit a packet that waits goes on waiting, until the evaluator speaks for its connection.
+        guard flows.count < limits.flows else { return [] }
         let packet = takeWaiting(connection.flow)
-        guard packet != nil || connection.label.map(FlowLabel.isDecided) ?? false, flows.count < limits.flows else {
-            return []
-        }
+        guard packet != nil || connection.label.map(FlowLabel.isDecided) ?? false else { return [] }
         var flow = TrackedFlow(connection: connection)
         if isKnownFromBefore, let label = connection.label {
             flow.attribution = .label
+            if wasToldOfTotals { flow.skipTotals() }
             flow.sides = attributor.sides(of: connection.flow, label: label).map {
                 LoggedSide(
                     interface: $0.interface, direction: $0.direction, stages: attributor.stages(of: $0, label: label))
@@ -163,8 +173,8 @@ package struct FlowTracker: Sendable {
         return []
     }
 
-    /// Something about it changed: true where its totals should be asked for, since it has closed. One that is not known may have
-    /// got its label just now: it is older than the policy that judged it, or went through lo.
+    /// Something about it changed: true where its totals should be asked for, since it has closed. One that is not
+    /// known may have got its label just now: it is older than the policy that judged it, or went through lo.
     package mutating func changed(_ connection: Connection) -> (records: [FlowRecord], hasClosed: Bool) {
         guard var flow = flows[connection.id], flow.connection.flow == connection.flow, flow.endedAt == nil else {
             return (connection.label == nil ? [] : appeared(connection), false)
@@ -239,7 +249,11 @@ package struct FlowTracker: Sendable {
             waitingCount -= late.count
         }
         let overdue = endedEarly.prefix { $0.time.nanoseconds + limits.patience <= now.nanoseconds }
-        for (id, time) in overdue where flows[id]?.endedAt == time { flows[id] = nil }
+        for (id, time) in overdue {
+            guard let flow = flows[id], flow.endedAt == time else { continue }
+            flows[id] = nil
+            forgetUnannounced(id, flow.connection.flow)
+        }
         endedEarly.removeFirst(overdue.count)
         for (key, tail) in refusedFurtherOn where tail.last.adding(seconds: 60) <= now {
             refusedFurtherOn[key] = nil
@@ -256,6 +270,11 @@ package struct FlowTracker: Sendable {
             if flows[id]?.sides.isEmpty ?? false { return id }
         }
         return nil
+    }
+
+    private mutating func forgetUnannounced(_ id: UInt32, _ flow: FlowTuple) {
+        guard let ids = unannounced[flow]?.filter({ $0 != id }) else { return }
+        unannounced[flow] = ids.isEmpty ? nil : ids
     }
 
     private mutating func takeWaiting(_ flow: FlowTuple) -> JudgedPacket? {

@@ -45,6 +45,9 @@ struct TrackedFlow: Sendable {
     /// Whether it carried anything since its last record.
     var hasMore: Bool { connection.totals.map { $0.increment(since: reported) != .zero } ?? false }
 
+    /// What it has carried so far is in an earlier run's records.
+    mutating func skipTotals() { reported = connection.totals ?? reported }
+
     mutating func end(at time: Timestamp) -> [FlowRecord] {
         hasEnded = true
         return records(FlowChange.ended, at: time)

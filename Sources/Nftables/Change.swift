@@ -63,6 +63,9 @@ package struct Change: Hashable, Sendable {
 
         build += wanted.counters.subtracting(old.counters).sorted().map { .addCounter($0) }
         let newSets = wanted.sets.values.filter { old.sets[$0.name] != $0 }.sorted { $0.name < $1.name }
+        // Left behind, half filled, by a change that was interrupted: nothing looks into it.
+        let idle = Set(newSets.map(\.name)).intersection(old.sets.keys).subtracting(old.setsInUse)
+        build += idle.sorted().map { .deleteSet($0) }
         for set in newSets where !set.isVerdictMap { build += Self.adding(set) }
         build += otherChains.map { .addChain($0.name, nil) }
         for set in newSets where set.isVerdictMap { build += Self.adding(set) }

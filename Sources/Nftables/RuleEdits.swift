@@ -36,6 +36,16 @@ struct RuleEdits {
         }
     }
 
+    /// False where there are certainly more than `limit`: more rules that only one of the two has. O(n).
+    static func mayBeFew(from old: [Rule], to new: [Rule], atMost limit: Int) -> Bool {
+        var counts: [Rule: Int] = [:]
+        for rule in old { counts[rule, default: 0] += 1 }
+        for rule in new { counts[rule, default: 0] -= 1 }
+        let gone = counts.values.reduce(0) { $0 + max($1, 0) }
+        let come = counts.values.reduce(0) { $0 + max(-$1, 0) }
+        return max(gone, come) <= limit
+    }
+
     /// How many operations.
     var count: Int { edits.reduce(0) { $0 + max($1.rules.count, $1.deletes ? 1 : 0) } }
 

@@ -16,6 +16,7 @@ extension Ruleset {
             let present = old.chains[old.goal(of: trampoline) ?? target]
             if let present, present.name.stem == target.stem, old.chains[target] == nil || present.name == target,
                 chains[present.name] == nil || present.name == target, mentionedBefore[present.name, default: 0] <= 1,
+                RuleEdits.mayBeFew(from: present.rules, to: chain.rules, atMost: Self.mostEdits),
                 RuleEdits(from: present.rules, to: chain.rules).count <= Self.mostEdits
             {
                 rebased.rename(target, present.name, for: trampoline)
@@ -46,6 +47,18 @@ extension Ruleset {
             if let target = element.verdict?.target { counts[target, default: 0] += 1 }
         }
         return counts
+    }
+
+    /// Sets and maps that a rule looks into.
+    var setsInUse: Set<SetName> {
+        var used: Set<SetName> = []
+        for step in chains.values.flatMap(\.rules).flatMap(\.steps) {
+            switch step {
+            case .lookup(_, let name), .dispatch(_, let name): used.insert(name)
+            default: break
+            }
+        }
+        return used
     }
 
     private mutating func rename(_ name: ChainName, _ newName: ChainName, for trampoline: ChainName) {

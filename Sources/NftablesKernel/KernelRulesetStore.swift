@@ -55,6 +55,9 @@ package final class KernelRulesetStore: RulesetStore {
     /// The socket's descriptor, for the service manager's store; the socket keeps it.
     package var descriptor: Int32 { socket.descriptor }
 
+    /// Of the socket: events of our own commits carry it.
+    package var portID: UInt32 { socket.portID }
+
     package func generation() throws(KernelError) -> Generation {
         var found: UInt32?
         let request = Self.request(NFT_MSG_GETGEN, flags: UInt16(NLM_F_ACK))

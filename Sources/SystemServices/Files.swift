@@ -75,6 +75,18 @@ package enum Files {
         try synchronize(folder(of: path), doing: operation)
     }
 
+    /// Takes a lock that lasts until the process ends, and makes its file. `EAGAIN` where another process has it.
+    package static func lock(_ path: String) throws(KernelError) {
+        let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: "open \(path)") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let failure = errno
+            close(descriptor)
+            throw KernelError(
+                errno: failure, doing: "lock \(path)", explanation: "another nsgd uses this state folder")
+        }
+    }
+
     /// Removes a file; one that is not there is no error.
     package static func remove(_ path: String) throws(KernelError) {
         guard unsafe unlink(path) == 0 || errno == ENOENT else {

@@ -32,7 +32,7 @@ struct DecisionLedgerTests {
 
     @Test("what was counted before the beginning is an earlier run's business, what is on its way is not lost yet")
     mutating func isPatient() {
-        ledger.begin(with: counters(allowed: 100, denied: 50), at: Timestamp(seconds: 0))
+        _ = ledger.begin(with: counters(allowed: 100, denied: 50), at: Timestamp(seconds: 0), in: policy)
         let gaps1 = compare(counters(allowed: 103, denied: 50), second: 10)
         #expect(gaps1.isEmpty)
         for _ in 0..<3 { ledger.count(.allowed, in: policy) }
@@ -43,7 +43,7 @@ struct DecisionLedgerTests {
 
     @Test("missing decisions are declared once, by rule, with their interval")
     mutating func declares() throws {
-        ledger.begin(with: counters(allowed: 0, denied: 0), at: Timestamp(seconds: 0))
+        _ = ledger.begin(with: counters(allowed: 0, denied: 0), at: Timestamp(seconds: 0), in: policy)
         ledger.count(mark, in: policy)
         let gaps3 = compare(counters(allowed: 4, denied: 3), second: 10)
         #expect(gaps3.isEmpty)
@@ -56,12 +56,27 @@ struct DecisionLedgerTests {
         #expect(ledger.totalMissing == 6)
     }
 
-    @Test("a counter that was made anew counts from nothing")
+    @Test("a counter that was made anew is another account: no false gap, and no loss hidden behind the old one")
     mutating func survivesResets() {
-        ledger.begin(with: counters(allowed: 100, denied: 0), at: Timestamp(seconds: 0))
+        _ = ledger.begin(with: counters(allowed: 100, denied: 0), at: Timestamp(seconds: 0), in: policy)
+        for _ in 0..<1000 { ledger.count(.allowed, in: policy) }
+        _ = compare(counters(allowed: 1100, denied: 0), second: 10)
+        let reset = compare(counters(allowed: 3, denied: 0), second: 20)
+        #expect(reset.isEmpty)
+        _ = compare(counters(allowed: 903, denied: 0), second: 30)
+        let lost = compare(counters(allowed: 903, denied: 0), second: 40)
+        #expect(lost.map(\.missing) == [900])
+    }
+
+    @Test("decisions while nobody was there are declared at the next start")
+    mutating func declaresAbsence() {
+        _ = ledger.begin(with: counters(allowed: 10, denied: 0), at: Timestamp(seconds: 0), in: policy)
         for _ in 0..<5 { ledger.count(.allowed, in: policy) }
-        _ = compare(counters(allowed: 5, denied: 0), second: 10)
-        let gaps5 = compare(counters(allowed: 5, denied: 0), second: 20)
-        #expect(gaps5.isEmpty)
+        let accounts = ledger.accounts(at: Timestamp(seconds: 9))
+        var next = DecisionLedger()
+        let gaps = next.begin(
+            with: counters(allowed: 22, denied: 3), at: Timestamp(seconds: 60), in: policy, after: accounts)
+        #expect(gaps.map(\.missing) == [7, 3])
+        #expect(gaps.allSatisfy { $0.reason == .daemonStopped && $0.from == Timestamp(seconds: 9) })
     }
 }

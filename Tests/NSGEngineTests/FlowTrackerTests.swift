@@ -186,4 +186,28 @@ struct FlowTrackerTests {
         _ = tracker.appeared(connection(label: label))
         #expect(tracker.numbersInUse == Set(FlowLabel.numbers(of: label)))
     }
+
+    @Test("after an orderly end a flow's records go on where the earlier run's left off")
+    mutating func continuesCounting() {
+        let before = FlowCounters(packetsSent: 1000, bytesSent: 9, packetsReceived: 0, bytesReceived: 0)
+        let found = Connection(id: 7, flow: flow, label: label, totals: before, isClosed: false)
+        _ = tracker.appeared(found, isKnownFromBefore: true, wasToldOfTotals: true)
+        let later = FlowCounters(packetsSent: 1003, bytesSent: 12, packetsReceived: 0, bytesReceived: 0)
+        let end = tracker.ended(connection(later), at: Timestamp(seconds: 310))
+        #expect(
+            end.map(\.change)
+                == Array(repeating: .ended(.counted(FlowCounters(packetsSent: 3, bytesSent: 3))), count: 2))
+    }
+
+    @Test("beyond its limit a tracker still tells of every packet")
+    mutating func isBounded() {
+        var limits = FlowTracker.Limits()
+        limits.flows = 0
+        tracker = FlowTracker(attributor: Attributor(policy: policy), limits: limits)
+        _ = tracker.judged(packet(.allowed, flow))
+        let appeared = tracker.appeared(connection(label: label))
+        #expect(appeared.isEmpty)
+        let records = tracker.tick(now: Timestamp(seconds: 102))
+        #expect(records.map(\.change.letter) == ["B", "B"])
+    }
 }
