@@ -99,7 +99,7 @@ struct DaemonRestartTests {
             ports.map { JSONValue([JSONValue(machine.address), JSONValue($0)]) }
         }
         // Whichever policy is in force, half of them are open.
-        let answers = try outside.ask("probe", [("to", JSONValue(targets)), ("enough", 6), ("within", 5)])["answered"]
+        let answers = try outside.ask("probe", [("to", JSONValue(targets)), ("enough", 6), ("within", 15)])["answered"]
         return Set(
             (answers?.array ?? []).compactMap { answer in
                 guard let address = answer[0]?.string, let port = answer[1]?.int else { return nil }
