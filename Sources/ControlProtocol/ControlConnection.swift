@@ -24,7 +24,7 @@ final class ControlConnection: @unchecked Sendable {
     }
 
     private let descriptor: CInt
-    private let peer: Peer
+    let peer: Peer
     private let router: ControlRouter
     private let limits: ControlLimits
     private let queue: DispatchQueue
@@ -43,6 +43,12 @@ final class ControlConnection: @unchecked Sendable {
     /// Since when the front message is incomplete.
     private var incompleteSince: DispatchTime?
     private var isTimerSet = false
+    private var lastHeard = DispatchTime.now()
+
+    /// On the queue: whether no call is being answered, and nothing has come for so long.
+    func isIdle(longerThan milliseconds: Int) -> Bool {
+        outbox.withLock { $0.call == 0 } && lastHeard + .milliseconds(milliseconds) < .now()
+    }
 
     /// Takes over the descriptor, which does not block. `onEnd` is called on the queue, once.
     init(
@@ -125,6 +131,7 @@ extension ControlConnection {
             return
         }
         if received == 0 { return inputEnded() }
+        lastHeard = .now()
         framer.append(chunk)
         turn()
     }

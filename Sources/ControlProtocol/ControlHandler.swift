@@ -36,6 +36,8 @@ package struct ControlLimits: Hashable, Sendable {
     package var queuedBytes = 4 << 20
     /// How long a client may take over a message it has begun.
     package var messageMilliseconds = 30_000
+    /// How long a client that asks nothing keeps its place when there is none left.
+    package var idleMilliseconds = 10_000
 
     package init() {}
 }

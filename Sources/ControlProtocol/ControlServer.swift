@@ -106,8 +106,21 @@ package final class ControlServer: @unchecked Sendable {
         }
     }
 
+    /// Readers who hold every place do not keep an administrator out, nor do clients that connect and say nothing.
+    private func makeRoom(for peer: Peer) -> Bool {
+        guard connections.count >= limits.clients else { return true }
+        guard router.handler.allows(peer, .change) else { return false }
+        let oldest = connections.sorted { $0.key < $1.key }.map(\.value)
+        let reader = oldest.first { !router.handler.allows($0.peer, .change) }
+        guard let leaving = reader ?? oldest.first(where: { $0.isIdle(longerThan: limits.idleMilliseconds) }) else {
+            return false
+        }
+        leaving.close()
+        return true
+    }
+
     private func welcome(_ client: CInt) {
-        guard connections.count < limits.clients, let peer = Peer(of: client) else {
+        guard let peer = Peer(of: client), makeRoom(for: peer) else {
             _ = close(client)
             return
         }

@@ -149,6 +149,22 @@ struct ControlServerTests {
         while !server.isAnswering() { try #require(ContinuousClock.now < deadline) }
     }
 
+    @Test("clients that say nothing do not keep an administrator out")
+    func idleClients() throws {
+        var limits = ControlLimits()
+        limits.clients = 2
+        limits.idleMilliseconds = 0
+        let server = try TestServer(limits: limits)
+        var first = try server.connect()
+        var second = try server.connect()
+        first.call("Ping")
+        #expect(try first.reply() == VarlinkReply())
+        second.call("Ping")
+        #expect(try second.reply() == VarlinkReply())
+        #expect(server.isAnswering())
+        #expect(try first.reply() == nil, "the oldest made room")
+    }
+
     @Test("a client that does not read is dropped; the others do not notice")
     func slowReader() throws {
         let server = try TestServer()
