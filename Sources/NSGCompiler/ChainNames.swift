@@ -23,15 +23,25 @@ package struct ChainNames: Sendable {
         networksOfGroup = used
     }
 
-    /// The name alone where it is the only one, else with the first digits of the id's hash.
+    /// The name alone where it is the only one, else with the first digits of the id's hash; so too where the name itself ends
+    /// as if with such digits, or one resource could take the name of another.
     private static func uniqueNames(_ ids: some Sequence<ResourceID>) -> [ResourceID: String] {
         let byName = Dictionary(grouping: ids) { $0.name.lowercased() }
         return Dictionary(
             uniqueKeysWithValues: byName.values.flatMap { same in
-                same.map {
-                    ($0, same.count == 1 ? $0.name : "\($0.name).\(digits(of: $0.description.lowercased(), 8))")
+                same.map { id in
+                    same.count == 1 && !endsInDigits(id.name)
+                        ? (id, id.name) : (id, "\(id.name).\(digits(of: id.description.lowercased(), hashLength))")
                 }
             })
+    }
+
+    private static let hashLength = 10
+
+    private static func endsInDigits(_ name: String) -> Bool {
+        guard let dot = name.lastIndex(of: ".") else { return false }
+        let end = name[name.index(after: dot)...].lowercased()
+        return end.utf8.count == hashLength && end.allSatisfy(\.isHexDigit)
     }
 
     /// The beginning of the hash of a text, in hexadecimal.
@@ -116,5 +126,4 @@ package enum FixedNames {
     static let multicastCounter = CounterName("dropped/forwarded-multicast")
     static let portProtocols = SetName("protocols/with-ports")
     static let features = ChainName("features")
-    static let link = ChainName("link")
 }

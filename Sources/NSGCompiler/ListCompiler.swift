@@ -30,6 +30,7 @@ struct ListCompiler {
             if use.writesLabel { action.append(.setLabel(FlowLabel.bits(number, in: use.slot))) }
             action.append(.verdict(.return))
         case .deny:
+            if !use.writesLabel { action.append(.setLabel(FlowLabel.refused)) }
             action += [packetCopy(.denied(use.slot, number))].compactMap(\.self) + [.verdict(.drop)]
         }
         return RuleCompiler(rule: resolved, network: list.key.virtualNetwork, names: names, action: action)

@@ -35,7 +35,8 @@ package struct PolicyCompiler {
     package func ruleset() -> Ruleset {
         var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
-        Skeleton.add(to: &builder, input: targets.input, forward: targets.forward, output: targets.output)
+        Skeleton.add(
+            to: &builder, input: targets.input, forward: targets.forward, output: targets.output, routes: routes)
         return builder.ruleset
     }
 
@@ -69,16 +70,14 @@ package struct PolicyCompiler {
         let shortCut = shortCutRules(again: again, into: &builder)
         let entry = Rule(.dispatch(.inputDevice, through: first.entry))
         let exit = Rule(.dispatch(.outputDevice, through: first.exit))
-        let link = Rule(.verdict(.jump(FixedNames.link)))
         let settled = Rule(.verdict(.goto(allowed)))
 
-        let advertised = advertisements(.inputDevice, .host, into: &builder)
-        let announced = advertisements(.outputDevice, .guest, into: &builder)
-        let input = builder.content("input/judge", shortCut + [link] + advertised + [entry, settled])
+        let input = builder.content(
+            "input/judge", shortCut + linkRules(.entry, into: &builder) + [entry, settled])
         let forward = builder.content(
             "forward/judge", shortCut + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
-            "output/judge", [Self.acceptDecided, link] + announced + [exit, settled])
+            "output/judge", [Self.acceptDecided] + linkRules(.exit, into: &builder) + [exit, settled])
 
         let bound = devices("bound", book.estate.bindings, into: &builder)
         let enters = { (chain: ChainName) in Rule(.lookup(.inputDevice, in: bound), .verdict(.goto(chain))) }
@@ -95,7 +94,9 @@ package struct PolicyCompiler {
         guard let again else { return [Self.acceptDecided] }
         let routers = devices("routers", book.estate.bindings.filter(isRouter), into: &builder)
         let decided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
+        let refused = Step.match(.connectionLabel, .hasAny(FlowLabel.refused))
         return [
+            Rule(refused, .verdict(.goto(again))),
             Rule(decided, .lookup(.inputDevice, in: routers), .verdict(.goto(again))),
             Rule(decided, .lookup(.outputDevice, in: routers), .verdict(.goto(again))), Self.acceptDecided,
         ]
@@ -104,14 +105,17 @@ package struct PolicyCompiler {
     private static let acceptDecided = Rule(
         .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
 
-    /// Router advertisements pass towards the virtual machine, from the link alone: what is forwarded is judged.
-    private func advertisements(
-        _ field: Field, _ attachment: NSGModel.Attachment, into builder: inout RulesetBuilder
-    ) -> [Rule] {
-        let bindings = book.estate.bindings.filter { $0.attachment == attachment }
-        if bindings.isEmpty { return [] }
-        let towards = Step.lookup(field, in: devices("\(attachment.rawValue)s", bindings, into: &builder))
-        return [Rule([towards] + Skeleton.acceptRouterAdvertisements.steps)]
+    /// DHCP and router advertisements between this machine and the other end of a link (S12); what is forwarded is judged.
+    private func linkRules(_ side: DeviceSide, into builder: inout RulesetBuilder) -> [Rule] {
+        let field = side == .entry ? Field.inputDevice : .outputDevice
+        return NSGModel.Attachment.allCases.flatMap { attachment -> [Rule] in
+            let bindings = book.estate.bindings.filter { $0.attachment == attachment }
+            guard !bindings.isEmpty,
+                let direction = Direction.allCases.first(where: { DeviceSide($0, attachment) == side })
+            else { return [] }
+            let device = Step.lookup(field, in: devices("\(attachment.rawValue)s", bindings, into: &builder))
+            return Skeleton.linkRules(direction).map { Rule([device] + $0.steps) }
+        }
     }
 
     /// A virtual network carries neither multicast nor broadcast.

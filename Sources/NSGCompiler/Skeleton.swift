@@ -9,15 +9,18 @@ import Nftables
 /// passed them, and addresses are those of S7. What this machine sends is judged in `postrouting`, since destination
 /// NAT in `output` changes the outgoing device after `output` has seen it (KERNEL 1).
 enum Skeleton {
-    static func add(to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?) {
+    static func add(
+        to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?, routes: Bool
+    ) {
         let judgeInput = builder.trampoline("input", to: input)
         let judgeForward = builder.trampoline("forward", to: forward)
         let judgeOutput = builder.trampoline("output", to: output)
 
         builder.add(base("input", .input, stateRules + neighbourRules, then: judgeInput))
-        builder.add(base("forward", .forward, stateRules, then: judgeForward))
+        // A connection that a later pass refused is judged at every packet, or a forged answer would open it (KERNEL 4).
+        let refused = Rule(.match(.connectionLabel, .hasAny(FlowLabel.refused)), .verdict(.jump(judgeForward)))
+        builder.add(base("forward", .forward, (routes ? [refused] : []) + stateRules, then: judgeForward))
         builder.add(base("postrouting", .postrouting, stateRules + neighbourRules, then: judgeOutput))
-        builder.add(Chain(FixedNames.link, rules: linkRules))
         builder.add(Chain(FixedNames.features, rules: featureRules))
         builder.add(
             NamedSet(
@@ -53,10 +56,8 @@ enum Skeleton {
         } + [
             Rule(
                 .match(.family, .equals(2)), .match(.protocol, .equals(UInt128(IPProtocol.igmp.rawValue))),
-                .verdict(.accept))
+                .match(.ipDestination, .prefix(0xe000_0000, length: 4)), .verdict(.accept))
         ]
-
-    static let acceptRouterAdvertisements = icmpv6(.equals(UInt128(Exemption.icmpv6RouterAdvertisement)))
 
     private static func icmpv6(_ types: Comparison) -> Rule {
         Rule(
@@ -64,12 +65,16 @@ enum Skeleton {
             .match(.icmpv6Type, types), .verdict(.accept))
     }
 
-    /// DHCP between this machine and the other end of the link; never forwarded.
-    private static let linkRules: [Rule] = Exemption.dhcpPorts.map { ports in
-        Rule(
-            .match(.protocol, .equals(UInt128(IPProtocol.udp.rawValue))),
-            .match(.sourcePort, .equals(UInt128(ports.source))),
-            .match(.destinationPort, .equals(UInt128(ports.destination))), .verdict(.accept))
+    /// What passes on a link in one direction, as the virtual machine sees it: DHCP, whose client it is, and towards it the
+    /// announcements of routers.
+    static func linkRules(_ direction: Direction) -> [Rule] {
+        let dhcp = Exemption.dhcpPorts(direction).map { ports in
+            Rule(
+                .match(.protocol, .equals(UInt128(IPProtocol.udp.rawValue))),
+                .match(.sourcePort, .equals(UInt128(ports.source))),
+                .match(.destinationPort, .equals(UInt128(ports.destination))), .verdict(.accept))
+        }
+        return direction == .inbound ? dhcp + [icmpv6(.equals(UInt128(Exemption.icmpv6RouterAdvertisement)))] : dhcp
     }
 
     /// Never reached. A rule that reads counters turns conntrack accounting on (KERNEL 17), one that sets labels keeps

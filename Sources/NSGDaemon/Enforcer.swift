@@ -122,8 +122,14 @@ actor Enforcer {
     /// Brings the first policy into force.
     func start(_ first: FirstPolicy, observer: FlowObserver) -> ReloadOutcome {
         self.observer = observer
-        let outcome = enforce(first.policy, first.sources)
+        var outcome = enforce(first.policy, first.sources)
         record(outcome)
+        if !outcome.isSuccess, let sources = state.lastGoodSources(), let last = try? load(sources).policy {
+            // A full disk, say, cannot keep the numbers of new rules; those of the last policy are kept already.
+            outcome = enforce(last, nil)
+            history.withLock { $0.isLastGood = outcome.isSuccess }
+            record(outcome)
+        }
         scheduleAudit()
         return outcome
     }
@@ -373,9 +379,11 @@ actor Enforcer {
     func flush() -> Result<Void, KernelError> {
         finishSweep()
         do throws(KernelError) {
-            guard try enforcement.open(table: FixedNames.table) else { return .success(()) }
+            // Before anything else: an audit must not put back what is taken out, even if somebody else took it out first.
+            let isThere = try enforcement.open(table: FixedNames.table)
             policy.withLock { $0 = nil }
             history.withLock { $0.enforcedSince = nil }
+            guard isThere else { return .success(()) }
             Clock.sleep(nanoseconds: Self.grace)
             try enforcement.removeTable(FixedNames.table)
         } catch { return .failure(error) }

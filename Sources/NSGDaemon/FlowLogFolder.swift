@@ -14,10 +14,8 @@ struct FlowLogFolder: ~Copyable {
     private var lines: Int32 = -1
     private var linesIdentity: (device: UInt64, inode: UInt64)?
 
-    init(_ path: String) throws(KernelError) {
-        self.path = path
-        try Files.createFolder(path, mode: 0o750)
-    }
+    /// Nothing is touched yet: a folder that cannot be made must not keep rules from being enforced (F5).
+    init(_ path: String) { self.path = path }
 
     deinit { if lines >= 0 { close(lines) } }
 
@@ -66,6 +64,14 @@ struct FlowLogFolder: ~Copyable {
         guard unsafe "\n".withCString({ unsafe write(lines, $0, 1) }) == 1 else {
             throw KernelError(errno: errno, doing: "end the last line of \(linesPath)")
         }
+    }
+
+    /// Moves the lines on to `flows.jsonl.1`, in the place of older ones, where they have grown beyond `limit` bytes: a disk is
+    /// not filled by whoever knocks at every port.
+    mutating func rotateLines(beyond limit: UInt64) {
+        var status = stat()
+        guard lines >= 0, unsafe fstat(lines, &status) == 0, UInt64(max(status.st_size, 0)) > limit else { return }
+        unsafe rename(linesPath, "\(linesPath).1")
     }
 
     // MARK: Azure's files

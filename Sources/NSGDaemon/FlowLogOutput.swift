@@ -22,6 +22,8 @@ struct FlowLogOutput: ~Copyable {
     private var writesVirtualNetworks: Bool
     private var retention: RetentionLimits
     private var lastExpiry = LogHour(hoursSince1970: 0)
+    /// Bytes of `flows.jsonl` before it is moved on.
+    private static let mostLines: UInt64 = 256 << 20
     private let systemID: UUID
     private let journal: Journal
 
@@ -33,8 +35,8 @@ struct FlowLogOutput: ~Copyable {
     /// Each gives false once it wants no more.
     var followers: [UInt64: @Sendable (LogLine) -> Bool] = [:]
 
-    init(folder: String, systemID: UUID, policy: Policy, journal: Journal) throws(KernelError) {
-        self.folder = try FlowLogFolder(folder)
+    init(folder: String, systemID: UUID, policy: Policy, journal: Journal) {
+        self.folder = FlowLogFolder(folder)
         self.systemID = systemID
         self.journal = journal
         let settings = policy.configuration.settings.flowLogs
@@ -75,6 +77,7 @@ struct FlowLogOutput: ~Copyable {
 
     /// What time alone makes due: ends of folding windows, records of elapsed intervals, expired files.
     mutating func tick(now: Timestamp) {
+        folder.rotateLines(beyond: Self.mostLines)
         put(denials.tick(now: now).map(LogEntry.flow), now: now)
         write(securityGroups.flush(now: now), now: now)
         write(virtualNetworks.flush(now: now), now: now)

@@ -42,7 +42,7 @@ actor FlowObserver {
     private nonisolated let backlog = Atomic<Int>(0)
     private nonisolated let dropped = Atomic<Int>(0)
     /// Packets and events, of half a kilobyte or so.
-    private static let mostWaiting = 262_144
+    private static let mostWaiting = 65_536
     /// Much waits that has yet to be looked at.
     nonisolated var isBehind: Bool { backlog.load(ordering: .relaxed) > 1024 }
 
@@ -57,7 +57,7 @@ actor FlowObserver {
 
     init(policy: Policy, links: LinkTable, logs: String, systemID: UUID, journal: Journal) throws(KernelError) {
         tracker = FlowTracker(attributor: Attributor(policy: policy))
-        output = try FlowLogOutput(folder: logs, systemID: systemID, policy: policy, journal: journal)
+        output = FlowLogOutput(folder: logs, systemID: systemID, policy: policy, journal: journal)
         self.links = links
         connections = try ConntrackTable()
         counters = try KernelRulesetStore()

@@ -88,8 +88,11 @@ package struct Attributor: Sendable {
 
     // MARK: Stages
 
-    /// What a label says of one side; nil where it names no rule of a level that the interface has.
-    func stages(of side: Side, label: UInt128) -> [StageRecord] {
+    /// What a label says of one side. Nil where it holds a number that no rule has: two rules wrote into one slot of a connection
+    /// that was there before the policy.
+    func stages(of side: Side, label: UInt128) -> [StageRecord]? {
+        let numbers = LabelSlot.all.filter { $0.side == side.side }.compactMap { FlowLabel.number(in: $0, of: label) }
+        guard numbers.allSatisfy({ rules[$0] != nil }) else { return nil }
         let levels: [PolicyLevel] = side.direction == .inbound ? [.subnet, .nic] : [.nic, .subnet]
         return levels.compactMap { level in
             let slot = LabelSlot(side: side.side, level: level)

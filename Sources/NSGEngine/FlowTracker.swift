@@ -94,7 +94,8 @@ package struct FlowTracker: Sendable {
     private func began(_ packet: JudgedPacket, attributed label: UInt128?, id: UInt32?) -> [FlowRecord] {
         attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).map { side in
             let stages =
-                label.map { attributor.stages(of: side, label: $0) } ?? attributor.derivedStages(of: side, packet.flow)
+                label.flatMap { attributor.stages(of: side, label: $0) }
+                ?? attributor.derivedStages(of: side, packet.flow)
             return FlowRecord(
                 time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
                 change: .began,
@@ -164,7 +165,8 @@ package struct FlowTracker: Sendable {
             if wasToldOfTotals { flow.skipTotals() }
             flow.sides = attributor.sides(of: connection.flow, label: label).map {
                 LoggedSide(
-                    interface: $0.interface, direction: $0.direction, stages: attributor.stages(of: $0, label: label))
+                    interface: $0.interface, direction: $0.direction,
+                    stages: attributor.stages(of: $0, label: label) ?? [])
             }
         }
         flows[connection.id] = flow

@@ -28,6 +28,7 @@ package struct Change: Hashable, Sendable {
         changeChains(from: old, to: wanted)
         moveBaseChains(from: old, to: wanted)
         sweepObjects(from: old, to: wanted)
+        if old.isDormant { swap.insert(.wakeTable, at: 0) }
     }
 
     /// Base chains and what they jump to without passing a trampoline, the trampolines included.

@@ -1,6 +1,8 @@
 /// One message of a transaction. Prints as the command nft would be given.
 package enum Operation: Hashable, Sendable {
     case addTable
+    /// Takes `flags dormant` from the table.
+    case wakeTable
     /// The chain without its rules.
     case addChain(ChainName, Attachpoint?)
     case addCounter(CounterName)
@@ -25,6 +27,7 @@ extension Operation: CustomStringConvertible {
     package var description: String {
         switch self {
         case .addTable: "add table"
+        case .wakeTable: "add table { flags 0 }"
         case .addChain(let name, let point): "add chain \(name)" + (point.map { " { \($0) }" } ?? "")
         case .addCounter(let name): "add counter \(name)"
         case .addSet(let set): "add \(set.isVerdictMap ? "map" : "set") \(set.name)"

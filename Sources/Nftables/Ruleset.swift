@@ -87,6 +87,8 @@ package struct Ruleset: Hashable, Sendable {
     package var chains: [ChainName: Chain]
     package var sets: [SetName: NamedSet]
     package var counters: Set<CounterName>
+    /// Switched off by somebody (`flags dormant`): its chains see no packet.
+    package var isDormant = false
 
     package init(table: String, chains: [Chain] = [], sets: [NamedSet] = [], counters: Set<CounterName> = []) {
         self.table = table

@@ -45,7 +45,8 @@ extension KernelRulesetStore {
     private func read(_ table: String) throws(KernelError) -> Ruleset? {
         guard let isDormant = try readIsDormant(table) else { return nil }
         var ruleset = Ruleset(table: table)
-        for chain in try readChains(of: table, isDormant: isDormant) { ruleset.chains[chain.name] = chain }
+        ruleset.isDormant = isDormant
+        for chain in try readChains(of: table) { ruleset.chains[chain.name] = chain }
         for (chain, rule) in try readRules(of: table) { ruleset.chains[chain]?.rules.append(rule) }
         for var set in try readSets(of: table) {
             if set.elements.isEmpty {
@@ -76,13 +77,13 @@ extension KernelRulesetStore {
         return isDormant
     }
 
-    private func readChains(of table: String, isDormant: Bool) throws(KernelError) -> [Chain] {
+    private func readChains(of table: String) throws(KernelError) -> [Chain] {
         let request = Self.request(NFT_MSG_GETCHAIN, flags: UInt16(NLM_F_DUMP))
         var chains: [Chain] = []
         try socket.dump(request, doing: "list the chains of \(table)", restart: { chains = [] }) { message in
             let attributes = message.attributes(after: 4)
             guard message.isTables(NFT_MSG_NEWCHAIN), attributes.first(NFTA_CHAIN_TABLE)?.string == table,
-                let chain = Chain(reading: attributes, isDormant: isDormant)
+                let chain = Chain(reading: attributes)
             else { return }
             chains.append(chain)
         }

@@ -6,9 +6,8 @@ internal import Nftables
 // none of ours and says so, so that a comparison shows it.
 
 extension Chain {
-    /// Nil without a name. A base chain that is not of type filter with policy accept, or whose table is switched off,
-    /// begins with a rule that is not ours.
-    init?(reading attributes: NetlinkAttributes, isDormant: Bool) {
+    /// Nil without a name. A base chain that is not of type filter with policy accept has a place that none of ours has.
+    init?(reading attributes: NetlinkAttributes) {
         guard let name = attributes.first(NFTA_CHAIN_NAME)?.string else { return nil }
         guard let hook = attributes.first(NFTA_CHAIN_HOOK)?.nested else {
             self.init(ChainName(name), rules: [])
@@ -18,14 +17,9 @@ extension Chain {
         let type = attributes.first(NFTA_CHAIN_TYPE)?.string ?? "filter"
         let priority = Int32(bitPattern: hook.first(NFTA_HOOK_PRIORITY)?.uint32 ?? 0)
         let known = number.flatMap(Hook.init(rawValue:))
-        var oddities: [String] = []
-        if type != "filter" { oddities.append("type \(type)") }
-        if known == nil { oddities.append("hook \(number.map { "\($0)" } ?? "none")") }
-        if attributes.first(NFTA_CHAIN_POLICY)?.uint32 ?? 1 != 1 { oddities.append("policy drop") }
-        if isDormant { oddities.append("the table is dormant") }
-        self.init(
-            ChainName(name), at: Attachpoint(hook: known ?? .prerouting, priority: priority),
-            rules: oddities.isEmpty ? [] : [Rule([], comment: "not ours: " + oddities.joined(separator: ", "))])
+        let isOurs = type == "filter" && known != nil && attributes.first(NFTA_CHAIN_POLICY)?.uint32 ?? 1 == 1
+        let place = Attachpoint(hook: known ?? .prerouting, priority: isOurs ? priority : .max)
+        self.init(ChainName(name), at: place, rules: [])
     }
 }
 

@@ -25,6 +25,9 @@ struct OperationEncoder: ~Copyable {
         case .addTable:
             let object = try TableObject.named(table, flags: tableFlags)
             return [scratch.message(NFT_MSG_NEWTABLE, flags: create, object)]
+        case .wakeTable:
+            let object = try TableObject.named(table, flags: tableFlags)
+            return [scratch.message(NFT_MSG_NEWTABLE, flags: NLM_F_CREATE, object)]
         case .deleteTable:
             let object = try TableObject.named(table, flags: 0)
             return [scratch.message(NFT_MSG_DELTABLE, object)]

@@ -17,7 +17,7 @@ internal import Nftables
     private func define(_ name: String, flags: UInt32) throws(KernelError) {
         unsafe nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FAMILY.rawValue), UInt32(NFPROTO_INET))
         try requireStored(unsafe nftnl_table_set_str(table, UInt16(NFTNL_TABLE_NAME.rawValue), name), "name")
-        if flags != 0 { unsafe nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), flags) }
+        unsafe nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), flags)
     }
 
     private init() throws(KernelError) { unsafe table = try allocated(nftnl_table_alloc(), "table") }

@@ -122,7 +122,7 @@ import Testing
         }
     }
 
-    @Test("a router's second pass is judged by its own rules, and leaves the label alone (KERNEL 4)")
+    @Test("a router's second pass is judged by its own rules, and leaves the numbers in the label alone (KERNEL 4)")
     func routers() throws {
         var estate = Estate.denyingEverything
         for id in estate.networkInterfaces.keys { estate.networkInterfaces[id]?.enableIPForwarding = true }
@@ -132,8 +132,20 @@ import Testing
         let packet = TestPacket(.forward, from: "guest0", to: "other0", .udp(addresses, 5000, 53), label: label)
         let outcome = policy.interpreter.outcome(of: packet)
         #expect(outcome.verdict == .drop)
-        #expect(outcome.label == label)
+        #expect(outcome.label == label | FlowLabel.refused)
         #expect(outcome.effect == policy.expected(for: packet, isAgain: true))
+
+        // From then on an answer, forged or not, opens nothing: not even where it needs no router.
+        for way in [("guest0", "other0"), ("other0", "guest0")] {
+            let answer = TestPacket(
+                .forward, from: way.0, to: way.1, .udp((addresses.1, addresses.0), 53, 5000), state: .established,
+                label: label | FlowLabel.refused)
+            #expect(policy.interpreter.outcome(of: answer).verdict == .drop, "\(way)")
+        }
+        let unrefused = TestPacket(
+            .forward, from: "other0", to: "guest0", .udp((addresses.1, addresses.0), 53, 5000), state: .established,
+            label: label)
+        #expect(policy.interpreter.outcome(of: unrefused).verdict == .accept)
     }
 }
 

@@ -75,6 +75,7 @@ extension CompiledPolicy {
                 if stage.access == .deny {
                     outcome.verdict = .drop
                     outcome.logs = [DecisionMark.denied(slot, number).description]
+                    if isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.refused } }
                     return outcome
                 }
                 if !isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.bits(number, in: slot) } }

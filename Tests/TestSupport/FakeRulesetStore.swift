@@ -94,6 +94,8 @@ private struct FakeTransaction {
         switch operation {
         case .addTable, .deleteTable:
             break
+        case .wakeTable:
+            present.isDormant = false
         case .addChain(let name, let attachpoint):
             guard present.chains[name] == nil else { throw refusal(17, operation) }
             present.chains[name] = Chain(name, at: attachpoint, rules: [])

@@ -16,6 +16,7 @@ extension Ruleset {
         }
         switch operation {
         case .addTable: break
+        case .wakeTable: isDormant = false
         case .addChain(let name, let point):
             try check(chains[name] == nil, "exists")
             chains[name] = Chain(name, at: point, rules: [])
