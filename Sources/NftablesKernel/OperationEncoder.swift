@@ -23,13 +23,13 @@ struct OperationEncoder: ~Copyable {
         let create = NLM_F_CREATE | NLM_F_EXCL
         switch operation {
         case .addTable:
-            let object = try TableObject.named(table, flags: tableFlags)
+            let object = try TableObject.named(table, flags: tableFlags == 0 ? nil : tableFlags)
             return [scratch.message(NFT_MSG_NEWTABLE, flags: create, object)]
         case .wakeTable:
             let object = try TableObject.named(table, flags: tableFlags)
             return [scratch.message(NFT_MSG_NEWTABLE, flags: NLM_F_CREATE, object)]
         case .deleteTable:
-            let object = try TableObject.named(table, flags: 0)
+            let object = try TableObject.named(table)
             return [scratch.message(NFT_MSG_DELTABLE, object)]
         case .addChain(let name, let attachpoint):
             let object = try ChainObject.named(name, table: table, at: attachpoint)

@@ -7,17 +7,18 @@ internal import Nftables
     private let table: OpaquePointer
 
     /// - Parameter flags: `NFT_TABLE_F_…`
-    static func named(_ name: String, flags: UInt32) throws(KernelError) -> TableObject {
+    /// - Parameter flags: nil says nothing of them: none for a table that is made, the old ones for one that is there.
+    static func named(_ name: String, flags: UInt32? = nil) throws(KernelError) -> TableObject {
         try requireName(name, of: "table")
         let object = try TableObject()
         try object.define(name, flags: flags)
         return object
     }
 
-    private func define(_ name: String, flags: UInt32) throws(KernelError) {
+    private func define(_ name: String, flags: UInt32?) throws(KernelError) {
         unsafe nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FAMILY.rawValue), UInt32(NFPROTO_INET))
         try requireStored(unsafe nftnl_table_set_str(table, UInt16(NFTNL_TABLE_NAME.rawValue), name), "name")
-        unsafe nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), flags)
+        if let flags { unsafe nftnl_table_set_u32(table, UInt16(NFTNL_TABLE_FLAGS.rawValue), flags) }
     }
 
     private init() throws(KernelError) { unsafe table = try allocated(nftnl_table_alloc(), "table") }

@@ -106,10 +106,12 @@ struct DaemonHostTests {
             #expect(isFound, "\(shown)")
             #expect(!peer.pings(Self.address, expecting: false))
 
-            try router.serve("udp", 67, 69)
-            #expect(try peer.isAnswered("169.254.1.1", 67, from: 68, expecting: true))
-            #expect(try !peer.isAnswered("169.254.1.1", 69, from: 68, expecting: false))
-            #expect(try !peer.isAnswered("169.254.1.1", 67, from: 70, expecting: false))
+            // This machine is the client: a server's message reaches it, a client's does not.
+            try router.serve("udp", 67, 68, 69)
+            #expect(try peer.isAnswered("169.254.1.1", 68, from: 67, expecting: true))
+            #expect(try !peer.isAnswered("169.254.1.1", 67, from: 68, expecting: false))
+            #expect(try !peer.isAnswered("169.254.1.1", 69, from: 67, expecting: false))
+            #expect(try !peer.isAnswered("169.254.1.1", 68, from: 70, expecting: false))
 
             try network.write(Self.host([closed]))
             try daemon.reload()
