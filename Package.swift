@@ -103,7 +103,7 @@ let package = Package(
             name: "nsgctl",
             dependencies: [
                 "ControlProtocol", "NSGEngine", "NSGConfig", "NSGCompiler", "NSGModel", "Nftables", "NetworkTypes",
-                "JSONText", "SystemServices",
+                "NftablesKernel", "JSONText", "SystemServices",
             ],
             swiftSettings: settings
         ),

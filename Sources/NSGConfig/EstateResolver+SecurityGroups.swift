@@ -67,8 +67,11 @@ extension EstateResolver {
         let meant = diagnostics.hasRoomForSuggestions ? nearest(to: tag.description, among: names) : nil
         let define =
             tags.prefixes.isEmpty
-            ? "load Microsoft's file with `nsgctl service-tags update`, or define it in serviceTags of nsgd.json"
-            : "it is in no service tag file; define it in serviceTags of nsgd.json"
+            ? """
+            put Microsoft's weekly file of service tags, unchanged, into the state folder (/var/lib/nsgd) as \
+            service-tags.json, or define the tag under serviceTags in nsgd.json
+            """
+            : "the file of service tags does not have it; define it under serviceTags in nsgd.json"
         return (meant.map { "did you mean the tag \(shown($0))? Else " } ?? "") + define
     }
 

@@ -38,9 +38,14 @@ package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// `FILE: PATH: CODE: what is wrong; what to do`
-    package var description: String {
+    package var description: String { Self.line(ofJSON: json) }
+
+    /// The same of a fault that came from the daemon as `json`.
+    package static func line(ofJSON fault: JSONValue) -> String {
+        let text = { (key: String) in fault[key]?.string ?? "" }
+        let message = text("message")
         let sentence = message.hasSuffix(".") ? String(message.dropLast()) : message
-        return "\(file): \(path): \(code): \(sentence); \(remedy)"
+        return "\(text("file")): \(text("path")): \(text("code")): \(sentence); \(text("remedy"))"
     }
 }
 

@@ -1,6 +1,7 @@
 package import JSONText
 package import NSGEvaluation
 package import NSGModel
+import NetworkTypes
 
 /// What IP flow verify answers (K5).
 package struct FlowAnswer: Hashable, Sendable {
@@ -58,30 +59,62 @@ extension Policy {
         ])
     }
 
+    /// What the one who asks may have overlooked; nil where there is nothing to say.
+    package func remark(on answer: FlowAnswer) -> String? {
+        guard let interface = estate.networkInterfaces[answer.interface], !interface.enableIPForwarding else {
+            return nil
+        }
+        let flow = answer.query.flow
+        let local = answer.query.direction == .inbound ? flow.destination : flow.source
+        let own = interface.addresses
+        guard !own.isEmpty, !own.contains(local) else { return nil }
+        let listed = own.map(\.description).joined(separator: ", ")
+        return "local \(local) is no address of network interface \(interface.name), which has \(listed)"
+    }
+
     private func networkInterface(_ target: FlowQuery.Target) throws(FlowQuery.Problem) -> ResourceID {
         let interfaces = estate.networkInterfaces
-        func fits(_ id: ResourceID, _ text: String) -> Bool {
-            id == ResourceID(text) || id.name.lowercased() == text.lowercased()
-        }
-        let found: [ResourceID]
         let asked: String
+        let found: [ResourceID]
+        let candidates: [ResourceID]
         switch target {
         case .networkInterface(let text):
             asked = "network interface '\(text)'"
-            found = interfaces.keys.filter { fits($0, text) }
+            candidates = Array(interfaces.keys)
+            found = candidates.filter { $0.isMeant(by: text) }
         case .virtualMachine(let text):
             asked = "virtual machine '\(text)'"
-            found = interfaces.values.filter { $0.virtualMachine.map { fits($0, text) } ?? false }.map(\.id)
+            candidates = Array(Set(interfaces.values.compactMap(\.virtualMachine)))
+            found = interfaces.values.filter { $0.virtualMachine?.isMeant(by: text) ?? false }.map(\.id)
         }
-        guard let only = found.first, found.count == 1 else {
-            let names = (found.isEmpty ? Array(interfaces.keys) : found).sorted().prefix(20).map(\.description)
-            let listed = names.isEmpty ? "there are none" : names.joined(separator: ", ")
-            throw FlowQuery.Problem(
-                found.isEmpty
-                    ? "no \(asked) in the policy; there are: \(listed)"
-                    : "\(asked) stands for several network interfaces; name one by nic: \(listed)")
+        guard let only = found.first else {
+            let names = Self.shortNames(of: candidates, among: candidates)
+            throw FlowQuery.Problem("no \(asked) in the policy; there \(names.map { "are: \($0)" } ?? "is none")")
+        }
+        guard found.count == 1 else {
+            let names = Self.shortNames(of: found, among: Array(interfaces.keys)) ?? ""
+            throw FlowQuery.Problem("\(asked) stands for several network interfaces; name one by nic: \(names)")
         }
         return only
+    }
+
+    /// Names, or ids where another resource has the same name; nil for none.
+    private static func shortNames(of ids: [ResourceID], among all: [ResourceID]) -> String? {
+        let limit = 20
+        let uses = Dictionary(all.map { ($0.name.lowercased(), 1) }, uniquingKeysWith: +)
+        let sorted = ids.sorted { ($0.name.lowercased(), $0) < ($1.name.lowercased(), $1) }
+        let names = sorted.prefix(limit).map { id in
+            uses[id.name.lowercased()] == 1 ? id.name : id.description
+        }
+        guard !names.isEmpty else { return nil }
+        return names.joined(separator: ", ") + (ids.count > limit ? " and \(ids.count - limit) more" : "")
+    }
+}
+
+extension ResourceID {
+    /// Whether an operator who writes `text` may mean this: its id or its name, in any case.
+    fileprivate func isMeant(by text: String) -> Bool {
+        self == ResourceID(text) || name.lowercased() == text.lowercased()
     }
 }
 

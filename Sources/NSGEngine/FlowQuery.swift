@@ -76,22 +76,37 @@ package struct FlowQuery: Hashable, Sendable {
     private static func end(
         _ text: String, of protocol: IPProtocol, _ side: String
     ) throws(Problem) -> (address: IPAddress, port: UInt16?) {
-        // A bare address also serves a protocol with ports: the port is left open.
-        if let address = IPAddress(text) { return (address, nil) }
-        guard let colon = text.lastIndex(of: ":") else {
-            throw Problem("\(side) '\(text)' is no IP:PORT, [IPv6]:PORT or IP:*")
+        func problem(_ what: String) -> Problem { Problem("\(side) '\(text)': \(what)") }
+        let (host, isBracketed, port) = parts(of: text)
+        guard let address = IPAddress(host) else { throw problem("'\(host)' is no IP address") }
+        let isIPv6 = address.family == .ipv6
+        guard let port else {
+            guard `protocol`.hasPorts else { return (address, nil) }
+            throw problem(
+                isIPv6
+                    ? "\(`protocol`) has ports; write [IPv6]:PORT, or [IPv6]:* to leave the port open"
+                    : "\(`protocol`) has ports; write \(address):PORT, or \(address):* to leave the port open")
         }
-        var host = text[..<colon]
-        let port = text[text.index(after: colon)...]
-        if host.first == "[", host.last == "]" { host = host.dropFirst().dropLast() }
-        guard let address = IPAddress(host) else { throw Problem("\(side) '\(text)': '\(host)' is no IP address") }
+        guard isBracketed == isIPv6 else {
+            throw problem(
+                isIPv6 ? "an IPv6 address stands in brackets: [\(address)]:\(port)" : "only IPv6 stands in brackets")
+        }
         if port == "*" { return (address, nil) }
         guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(port) else {
-            throw Problem("\(side) '\(text)': '\(port)' is neither a port 0 to 65535 nor *")
+            throw problem("'\(port)' is neither a port 0 to 65535 nor *")
         }
-        guard `protocol`.hasPorts else {
-            throw Problem("\(side) '\(text)': \(`protocol`) has no ports; give the bare IP")
-        }
+        guard `protocol`.hasPorts else { throw problem("\(`protocol`) has no ports; give the bare IP") }
         return (address, number)
+    }
+
+    /// A text that is an IP address as a whole is one without a port: `2001:db8::1:443` too.
+    private static func parts(of text: String) -> (host: Substring, isBracketed: Bool, port: Substring?) {
+        if text.first == "[", let end = text.firstIndex(of: "]") {
+            let host = text[..<end].dropFirst()
+            let rest = text[end...].dropFirst()
+            return (host, true, rest.isEmpty ? nil : rest.first == ":" ? rest.dropFirst() : rest)
+        }
+        guard IPAddress(text) == nil, let colon = text.lastIndex(of: ":") else { return (text[...], false, nil) }
+        return (text[..<colon], false, text[colon...].dropFirst())
     }
 }

@@ -1,3 +1,4 @@
+import ControlProtocol
 import Glibc
 
 /// Why a verb did not do what it was asked; the message goes to standard error.
@@ -20,7 +21,7 @@ func runCommandLine(_ arguments: [String]) -> ExitStatus {
 private func dispatch(_ arguments: [String]) throws(CommandFailure) -> ExitStatus {
     let arguments = try read(arguments)
     if arguments.has("--version") {
-        Output.line("nsgctl \(programVersion)")
+        Output.line("nsgctl \(Installation.version)")
         return .done
     }
     guard let name = arguments.verb else {
@@ -51,8 +52,6 @@ private func dispatch(_ arguments: [String]) throws(CommandFailure) -> ExitStatu
     }
     return try verb.run(try Context(arguments))
 }
-
-private let programVersion = "0.1.0"
 
 private func read(_ arguments: [String]) throws(CommandFailure) -> Arguments {
     do throws(Arguments.Problem) {

@@ -23,14 +23,15 @@ struct Context {
 
     /// The folder to work on offline; nil where the daemon is meant.
     var folder: String? { arguments.operands.first ?? arguments.value("--config") }
-    var folderOrDefault: String { folder ?? "/etc/nsgd" }
-    private var stateFolder: String { arguments.value("--state") ?? "/var/lib/nsgd" }
-    private var socket: String { arguments.value("--socket") ?? "/run/nsgd/control.sock" }
+    var folderOrDefault: String { folder ?? Installation.configuration }
+    private var stateFolder: String { arguments.value("--state") ?? Installation.state }
+    var socket: String { arguments.value("--socket") ?? Installation.socket }
 
     // MARK: Offline
 
     func documents() throws(ConfigurationFaults) -> Configuration {
-        let sources = try ConfigurationFolder.read(folderOrDefault, serviceTags: "\(stateFolder)/service-tags.json")
+        let sources = try ConfigurationFolder.read(
+            folderOrDefault, serviceTags: "\(stateFolder)/\(Installation.serviceTagsFile)")
         return try configuration(from: sources)
     }
 
@@ -48,9 +49,12 @@ struct Context {
 
     // MARK: Daemon
 
-    func call(_ method: ControlInterface.Method, _ parameters: JSONValue = [:]) throws(CommandFailure) -> JSONValue {
+    /// - Parameter seconds: how long the daemon may take; nil waits for ever.
+    func call(
+        _ method: ControlInterface.Method, _ parameters: JSONValue = [:], within seconds: Int? = nil
+    ) throws(CommandFailure) -> JSONValue {
         do throws(ControlError) {
-            var client = try ControlClient(path: socket)
+            var client = try ControlClient(path: socket, seconds: seconds)
             return try client.call(method.qualifiedName, parameters)
         } catch { throw failure(error) }
     }
@@ -72,14 +76,8 @@ struct Context {
             CommandFailure(
                 status: .refused,
                 message: "the documents have faults, the policy in force stays:\n"
-                    + (parameters["faults"]?.array ?? []).map(Self.line(ofFault:)).joined(separator: "\n"))
+                    + (parameters["faults"]?.array ?? []).map(Fault.line(ofJSON:)).joined(separator: "\n"))
         case .method: CommandFailure(status: .refused, message: "\(error)")
         }
-    }
-
-    /// `FILE: PATH: CODE: what is wrong; what to do` of a fault that came over the socket.
-    private static func line(ofFault fault: JSONValue) -> String {
-        let text = { (key: String) in fault[key]?.string ?? "" }
-        return "\(text("file")): \(text("path")): \(text("code")): \(text("message")); \(text("remedy"))"
     }
 }

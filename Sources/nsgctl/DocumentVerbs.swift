@@ -2,6 +2,7 @@ import ControlProtocol
 import JSONText
 import NSGConfig
 import NSGEngine
+import NSGModel
 import Nftables
 
 /// `check` and `compile`.
@@ -9,8 +10,11 @@ enum DocumentVerbs {
     static func check(_ context: Context) throws(CommandFailure) -> ExitStatus {
         var faults: [Fault] = []
         var notes: [String] = []
+        var size = ""
         do throws(ConfigurationFaults) {
-            notes = try context.documents().notes
+            let documents = try context.documents()
+            notes = documents.notes
+            size = documents.estate.size
         } catch {
             faults = error.faults
         }
@@ -20,7 +24,7 @@ enum DocumentVerbs {
         case .table:
             for fault in faults { Output.line("\(fault)") }
             for note in notes { Output.error("note: \(note)") }
-            if faults.isEmpty { Output.line("\(context.folderOrDefault): no faults") }
+            if faults.isEmpty { Output.line("\(context.folderOrDefault): no faults (\(size))") }
         }
         return faults.isEmpty ? .done : .refused
     }
@@ -43,5 +47,16 @@ enum DocumentVerbs {
             Output.write(answer["ruleset"]?.string ?? "", to: 1)
         }
         return .done
+    }
+}
+
+extension Estate {
+    /// What was read: `4 groups, 3 networks, 9 interfaces, 9 bindings`.
+    fileprivate var size: String {
+        let counts = [
+            (networkSecurityGroups.count, "group"), (virtualNetworks.count, "network"),
+            (networkInterfaces.count, "interface"), (bindings.count, "binding"),
+        ]
+        return counts.map { "\($0) \($1)\($0 == 1 ? "" : "s")" }.joined(separator: ", ")
     }
 }

@@ -1,3 +1,5 @@
+import ControlProtocol
+
 /// A verb of the command line, with what `--help` says about it.
 struct Verb: Sendable {
     var name: String
@@ -23,7 +25,7 @@ struct Verb: Sendable {
         Verb(
             name: "check", usage: "check [DIR]", summary: "validates documents",
             details:
-                "Reports every fault of the documents in DIR (default: --config, /etc/nsgd) in one run, without a daemon.",
+                "Reports every fault of the documents in DIR (default: --config, \(Installation.configuration)) in one run, offline.",
             example: "nsgctl check ./config", options: [], mostOperands: 1, run: DocumentVerbs.check),
         Verb(
             name: "compile", usage: "compile [DIR] [--stats]", summary: "prints the nftables ruleset",
@@ -37,8 +39,8 @@ struct Verb: Sendable {
                 "verify --nic NIC|--vm VM --direction Inbound|Outbound --protocol P --local IP:PORT --remote IP:PORT",
             summary: "IP flow verify: would this packet pass, and by which rule",
             details: """
-                Answers as Azure does. A port may be *, which only rules for all ports match; protocols without ports take the bare
-                IP. --explain adds every rule that was tried. --batch FILE (- for standard input) reads one JSON query a line and
+                Answers as Azure does. A port may be *, which only rules for all ports match; an IPv6 address with a port stands in
+                brackets; protocols without ports take the bare IP. --explain adds every rule that was tried. --batch FILE (- for standard input) reads one JSON query a line and
                 prints one answer a line. With --exit-code a Deny ends with status 3. With --config DIR it works offline.
                 """,
             example:
@@ -59,7 +61,10 @@ struct Verb: Sendable {
             run: LogVerb.run),
         Verb(
             name: "flush", usage: "flush", summary: "takes every rule out of the kernel",
-            details: "Nothing is enforced from then on, until the next reload or start of the daemon.",
+            details: """
+                Nothing is enforced from then on, until the next reload or start of the daemon. Where no daemon answers, nsgctl
+                does it itself; that takes root.
+                """,
             example: "nsgctl flush", options: [], run: ChangeVerbs.flush),
     ]
 
@@ -88,9 +93,9 @@ struct Verb: Sendable {
             \(lines.joined(separator: "\n"))
 
             Options of every verb:
-              --config DIR    work offline on documents laid out like /etc/nsgd
-              --state DIR     of the daemon (default /var/lib/nsgd): holds the service tags
-              --socket PATH   control socket (default /run/nsgd/control.sock)
+              --config DIR    work offline on documents laid out like \(Installation.configuration)
+              --state DIR     of the daemon (default \(Installation.state)): holds the service tags
+              --socket PATH   control socket (default \(Installation.socket))
               -o table|json|tsv
               --help          of a verb: more about it, with an example
 

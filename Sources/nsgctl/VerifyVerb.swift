@@ -35,7 +35,9 @@ enum VerifyVerb {
         let policy = try context.offlinePolicy()
         do throws(FlowQuery.Problem) {
             let query = try FlowQuery(query)
-            let answer = try policy.answer(query).json
+            let found = try policy.answer(query)
+            if let remark = policy.remark(on: found) { Output.error("note: \(remark)") }
+            let answer = found.json
             return explains ? answer.adding("explanation", try policy.explanation(of: query)) : answer
         } catch {
             throw CommandFailure(status: .refused, message: error.description)
@@ -126,7 +128,9 @@ enum VerifyVerb {
             let platform = answer["platform"]?.bool ?? false
             Output.table([["Access", "RuleName"], [text(answer, "access"), text(answer, "ruleName")]])
             if platform { Output.line("The platform lets this packet pass whatever the rules say.") }
-            if !stages.isEmpty {
+            if stages.isEmpty {
+                Output.line("No security group is on the way.")
+            } else {
                 Output.line("")
                 Output.table([["Level", "Access", "Rule", "Priority", "Group", "File"]] + stages)
             }

@@ -1,4 +1,6 @@
 import JSONText
+import NSGCompiler
+import NSGConfig
 import NSGEngine
 import NSGModel
 import Testing
@@ -58,6 +60,14 @@ struct FlowQueryTests {
                 #"{"nic":"web9","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
                 "web1"
             ),
+            (
+                #"{"nic":"web9","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
+                "there are: db1, web1"
+            ),
+            (
+                #"{"vm":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
+                "no virtual machine 'web1' in the policy; there is none"
+            ),
             (#"{"direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#, "nic"),
             (
                 #"{"nick":"web1","direction":"Inbound","protocol":"TCP","local":"10.1.0.4:1","remote":"10.1.0.5:1"}"#,
@@ -69,6 +79,93 @@ struct FlowQueryTests {
     func refuses(text: String, word: String) throws {
         let answer = try TwoMachines.policy().batchAnswer(try JSONValue(parsing: text, dialect: .json))
         #expect(try #require(answer["error"]?.string).contains(word))
+    }
+
+    @Test(
+        "an end is read with its port, and what could be misread is refused (K5)",
+        arguments: [
+            ("TCP", "10.1.0.4", "TCP has ports; write 10.1.0.4:PORT, or 10.1.0.4:* to leave the port open"),
+            ("UDP", "fd00::4", "[IPv6]:PORT"), ("TCP", "[fd00::4]", "[IPv6]:PORT"),
+            ("TCP", "2001:db8::1:443", "[IPv6]:PORT"),
+            ("TCP", "2001:db8::1:50000", "an IPv6 address stands in brackets: [2001:db8::1]:50000"),
+            ("TCP", "[10.1.0.4]:80", "only IPv6 stands in brackets"), ("TCP", "web1", "'web1' is no IP address"),
+            ("TCP", "10.1.0.4:", "neither a port"), ("TCP", "[fd00::4]80x", "neither a port"),
+            ("TCP", "", "no IP address"), ("TCP", "[", "no IP address"), ("TCP", ":", "no IP address"),
+            ("ICMP", "10.1.0.4:8", "no ports; give the bare IP"), ("TCP", "10.1.0.4:80", nil),
+            ("TCP", "[fd00::4]:*", nil), ("ICMP", "10.1.0.4", nil), ("ICMPv6", "fd00::4", nil),
+        ] as [(String, String, String?)])
+    func readsEnds(protocol: String, local: String, problem: String?) throws {
+        let remote = local.contains("d") ? "[fd00::5]" : "10.1.0.5"
+        do throws(FlowQuery.Problem) {
+            _ = try FlowQuery(
+                nic: "web1", vm: nil, direction: "Inbound", protocol: `protocol`, local: local,
+                remote: `protocol`.hasPrefix("ICMP") ? remote.filter { !"[]".contains($0) } : "\(remote):*")
+            #expect(problem == nil)
+        } catch {
+            let problem = try #require(problem, "\(error)")
+            #expect(error.description.contains(problem), "\(error)")
+        }
+    }
+
+    @Test(
+        "remarks on a local address that the interface does not have",
+        arguments: [("10.1.0.4", false), ("10.1.0.9", true)])
+    func remarks(local: String, expected: Bool) throws {
+        let policy = try TwoMachines.policy()
+        let answer = try policy.answer(
+            FlowQuery(
+                nic: "web1", vm: nil, direction: "Outbound", protocol: "ICMP", local: local, remote: "10.1.0.5"))
+        #expect((policy.remark(on: answer) != nil) == expected)
+    }
+
+    @Test(
+        "names candidates briefly, by id only where names collide",
+        arguments: [
+            (nil, "nope", "no virtual machine 'nope' in the policy; there are: front, router"),
+            (
+                "nope", nil,
+                "no network interface 'nope' in the policy; there are: gate, solo, \(id("one")), \(id("two"))"
+            ),
+            (
+                "WEB", nil,
+                "network interface 'WEB' stands for several network interfaces; name one by nic: \(id("one")), \(id("two"))"
+            ),
+            (
+                nil, "front",
+                "virtual machine 'front' stands for several network interfaces; name one by nic: gate, solo"
+            ),
+            (nil, "router", nil), (id("two").uppercased(), nil, nil),
+        ] as [(String?, String?, String?)])
+    func namesCandidates(nic: String?, vm: String?, expected: String?) throws {
+        let interfaces = [
+            (Self.id("one"), "router"), (Self.id("two"), nil), (Self.id("lab", "solo"), "front"),
+            (Self.id("lab", "gate"), "front"),
+        ].enumerated().map { index, interface in
+            """
+            {id: "\(interface.0)", properties: {\(interface.1.map { "virtualMachine: {id: \"\($0)\"}, " } ?? "")ipConfigurations: [
+                {name: "a", properties: {privateIPAddress: "10.1.0.\(4 + index)", subnet: "net/all"}}]}}
+            """
+        }
+        let text = """
+            {virtualNetworks: [{name: "net", properties: {addressSpace: {addressPrefixes: ["10.1.0.0/16"]}, subnets: [
+                {name: "all", properties: {addressPrefix: "10.1.0.0/24"}}]}}],
+             networkInterfaces: [\(interfaces.joined(separator: ", "))]}
+            """
+        let sources = ConfigurationSources(policies: [SourceText(name: "policy.d/a.json", text: text)])
+        let policy = try #require(Policy(try configuration(from: sources), numbering: RuleNumbering()))
+        let query = try FlowQuery(
+            nic: nic, vm: vm, direction: "Inbound", protocol: "ICMP", local: "10.1.0.4", remote: "10.1.0.5")
+        do throws(FlowQuery.Problem) {
+            _ = try policy.answer(query)
+            #expect(expected == nil)
+        } catch {
+            #expect(error.description == expected)
+        }
+    }
+
+    private static func id(_ group: String, _ name: String = "web") -> String {
+        let none = "00000000-0000-0000-0000-000000000000"
+        return ResourceID(subscription: none, resourceGroup: group, type: "networkInterfaces", name: name).description
     }
 
     @Test("explains every rule that was tried, up to the match")
