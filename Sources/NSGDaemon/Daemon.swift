@@ -23,7 +23,7 @@ package enum Daemon {
             return 2
         }
         if options.showsHelp || options.showsVersion {
-            print(options.showsHelp ? DaemonOptions.help : "nsgd \(Version.text)")
+            print(options.showsHelp ? DaemonOptions.help : "nsgd \(Installation.version)")
             return 0
         }
         let journal = Journal("nsgd")
@@ -96,7 +96,7 @@ final class RunningDaemon: Sendable {
         signalHandOver.begin { [self] signal in take(signal, observer, server) }
         watchdog(observer)
         notifier.ready(status: outcome.message)
-        journal.log(.notice, "nsgd \(Version.text) is ready; control socket \(options.socket)")
+        journal.log(.notice, "nsgd \(Installation.version) is ready; control socket \(options.socket)")
     }
 
     /// The name-based UUID of this machine's id.
@@ -140,7 +140,7 @@ final class RunningDaemon: Sendable {
                 readers: readers, administrators: UserGroups.number(of: settings.adminGroup)),
             options: options)
         let identity = ControlIdentity(
-            vendor: "nsgd", product: "nsgd", version: Version.text, url: "https://varlink.org")
+            vendor: "nsgd", product: "nsgd", version: Installation.version, url: "https://varlink.org")
         let server: ControlServer
         if let inherited = ServiceNotifier.inherited()["nsgd.socket"]?.first {
             server = try ControlServer(inherited: inherited, identity: identity, handler: service)

@@ -1,9 +1,11 @@
+import ControlProtocol
+
 /// Where the daemon finds and puts things.
 package struct DaemonOptions: Hashable, Sendable {
-    package var configuration = "/etc/nsgd"
-    package var state = "/var/lib/nsgd"
-    package var logs = "/var/log/nsgd"
-    package var socket = "/run/nsgd/control.sock"
+    package var configuration = Installation.configuration
+    package var state = Installation.state
+    package var logs = Installation.logs
+    package var socket = Installation.socket
     package var showsHelp = false
     package var showsVersion = false
 
@@ -49,9 +51,4 @@ package struct DaemonOptions: Hashable, Sendable {
 
         Example: nsgd --config ./config --state ./state --logs ./logs --socket ./control.sock
         """
-}
-
-/// The version of the programs and of the control interface.
-package enum Version {
-    package static let text = "0.1.0"
 }

@@ -1,3 +1,4 @@
+import ControlProtocol
 import FlowLog
 import JSONText
 import NSGEngine
@@ -19,7 +20,7 @@ struct StatusReport: Sendable {
         let logged = Int(clamping: report.decisionsLogged)
         let missing = Int(clamping: report.decisionsMissing)
         return JSONValue(object: [
-            ("version", JSONValue(Version.text)), ("startedAt", JSONValue(startedAt.description)),
+            ("version", JSONValue(Installation.version)), ("startedAt", JSONValue(startedAt.description)),
             ("enforcedSince", history.enforcedSince.map { JSONValue($0.description) } ?? nil),
             ("bindings", JSONValue(policy.map { bindings(of: $0, since: history.enforcedSince) } ?? [])),
             ("flows", JSONValue(report.liveFlows)),

@@ -1,4 +1,4 @@
-internal import CMnl
+internal import CNftnl
 internal import Glibc
 internal import Netlink
 package import NetworkTypes
