@@ -11,47 +11,6 @@ import NftablesKernel
 import Synchronization
 import SystemServices
 
-/// How a reload ended.
-enum ReloadOutcome: Sendable {
-    case applied(Enforcement.Summary, notes: [String])
-    case unchanged(notes: [String])
-    /// The documents are refused whole; the policy in force stays.
-    case faulty([Fault])
-    /// The kernel, or the disk before it, refused; the policy in force stays.
-    case refused(String)
-
-    var isSuccess: Bool {
-        switch self {
-        case .applied, .unchanged: true
-        case .faulty, .refused: false
-        }
-    }
-
-    var message: String {
-        switch self {
-        case .applied(let summary, _):
-            "the policy is in force: \(summary.build) objects built, \(summary.swap) swapped, \(summary.sweep) to sweep"
-        case .unchanged: "the rules in the kernel are what the documents say"
-        case .faulty(let faults):
-            "the documents have \(faults.count) fault\(faults.count == 1 ? "" : "s") and change nothing; the first: "
-                + (faults.first.map(\.description) ?? "")
-        case .refused(let reason): reason
-        }
-    }
-}
-
-/// What a start brings into force.
-struct FirstPolicy: Sendable {
-    var policy: Policy
-    /// Nil where it is the last good one.
-    var sources: ConfigurationSources?
-}
-
-/// Why a start failed, in a sentence.
-struct StartFailure: Error, CustomStringConvertible {
-    var description: String
-}
-
 /// Owns the kernel's table: brings the documents into force, keeps them there, and takes them out when told to.
 actor Enforcer {
     nonisolated let executor = QueueExecutor(label: "enforcement")
@@ -106,7 +65,7 @@ actor Enforcer {
             guard let policy else { return .failure(Self.tooManyRules) }
             return .success(FirstPolicy(policy: policy, sources: sources))
         } catch {
-            for fault in error.faults { journal.log(.error, "\(fault)", id: "fault") }
+            error.faults.forEach(report)
             guard let sources = state.lastGoodSources(), let policy = try? load(sources).policy else {
                 return .failure(StartFailure(description: ReloadOutcome.faulty(error.faults).message))
             }
@@ -166,11 +125,7 @@ actor Enforcer {
         return (Policy(configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt), sources)
     }
 
-    private var deviceAddresses: [String: [IPAddress]] {
-        links.byName.mapValues { link in
-            links.addresses(of: link.name).map(\.address).filter { !$0.isLinkLocal }
-        }
-    }
+    private var deviceAddresses: [String: [IPAddress]] { links.deviceAddresses }
 
     private func enforce(_ wanted: Policy, _ sources: ConfigurationSources?) -> ReloadOutcome {
         finishSweep()
@@ -254,10 +209,16 @@ actor Enforcer {
             for note in notes { journal.log(.debug, note) }
             journal.log(.info, outcome.message)
         case .faulty(let faults):
-            for fault in faults { journal.log(.error, "\(fault)", id: "fault") }
+            faults.forEach(report)
             journal.log(.error, outcome.message)
         case .refused: journal.log(.error, outcome.message)
         }
+    }
+
+    private func report(_ fault: Fault) {
+        journal.log(
+            .error, "\(fault)", id: "fault",
+            fields: [("NSGD_FILE", fault.file), ("NSGD_PATH", "\(fault.path)"), ("NSGD_CODE", fault.code)])
     }
 
     // MARK: Sweep
@@ -306,7 +267,9 @@ actor Enforcer {
     private func reportUnfitDevices() {
         let unfit = policy.withLock { $0.map { links.faults(of: $0.estate.bindings) } } ?? []
         history.withLock { $0.unfitDevices = unfit.map(\.message) }
-        for fault in unfit { journal.log(.error, fault.message, id: fault.message) }
+        for fault in unfit {
+            journal.log(.error, fault.message, id: fault.message, fields: [("NSGD_PATH", "\(fault.path)")])
+        }
     }
 
     /// The numbers in the labels of all connections.
@@ -379,7 +342,8 @@ actor Enforcer {
     func flush() -> Result<Void, KernelError> {
         finishSweep()
         do throws(KernelError) {
-            // Before anything else: an audit must not put back what is taken out, even if somebody else took it out first.
+            // Before anything else: an audit must not put back what is taken out, even if somebody else took it out
+            // first.
             let isThere = try enforcement.open(table: FixedNames.table)
             policy.withLock { $0 = nil }
             history.withLock { $0.enforcedSince = nil }
@@ -401,46 +365,5 @@ extension Enforcement.Failure {
         case .refused(let error): error.errno == 17 || error.errno == 2
         case .unconfirmed: false
         }
-    }
-}
-
-extension Estate {
-    fileprivate var hasAddressesFromDevices: Bool {
-        bindings.contains {
-            $0.attachment == .host && networkInterfaces[$0.networkInterface]?.addresses.isEmpty ?? false
-        }
-    }
-}
-
-extension IPAddress {
-    fileprivate var isLinkLocal: Bool {
-        switch self {
-        case .v4(let address): address.value >> 16 == 0xa9fe
-        case .v6(let address): address.value >> 118 == 0xfe80 >> 6
-        }
-    }
-}
-
-/// What `status` tells of the past.
-struct EnforcementHistory: Sendable {
-    var enforcedSince: Timestamp?
-    /// The documents have faults, and an earlier policy is in force.
-    var isLastGood = false
-    /// Why bound devices that are there cannot be enforced on.
-    var unfitDevices: [String] = []
-    var lastReload: (at: Timestamp, succeeded: Bool, message: String)?
-    var lastAudit: Timestamp?
-    var driftsFound = 0
-    var driftsHealed = 0
-
-    mutating func note(_ outcome: ReloadOutcome, at now: Timestamp) {
-        if outcome.isSuccess { enforcedSince = enforcedSince ?? now }
-        lastReload = (now, outcome.isSuccess, outcome.message)
-    }
-
-    mutating func noteAudit(at now: Timestamp, drifted: Bool, healed: Bool) {
-        lastAudit = now
-        driftsFound += drifted ? 1 : 0
-        driftsHealed += healed ? 1 : 0
     }
 }

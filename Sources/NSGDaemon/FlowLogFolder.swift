@@ -66,8 +66,8 @@ struct FlowLogFolder: ~Copyable {
         }
     }
 
-    /// Moves the lines on to `flows.jsonl.1`, in the place of older ones, where they have grown beyond `limit` bytes: a disk is
-    /// not filled by whoever knocks at every port.
+    /// Moves the lines on to `flows.jsonl.1`, in the place of older ones, where they have grown beyond `limit` bytes: a
+    /// disk is not filled by whoever knocks at every port.
     mutating func rotateLines(beyond limit: UInt64) {
         var status = stat()
         guard lines >= 0, unsafe fstat(lines, &status) == 0, UInt64(max(status.st_size, 0)) > limit else { return }

@@ -262,6 +262,11 @@ actor FlowObserver {
         readCounters { ledger, counters, now in
             gaps = ledger.compare(with: counters, at: now, in: policy, reason: reason)
         }
+        for gap in gaps {
+            journal.log(
+                .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
+                fields: gap.rule.map { [("NSGD_RULE", "\($0.networkSecurityGroup)/\($0.qualifiedName)")] } ?? [])
+        }
         output.write(gaps.map(LogEntry.gap), now: Self.now)
     }
 
