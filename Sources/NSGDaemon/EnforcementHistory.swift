@@ -5,8 +5,6 @@ struct EnforcementHistory: Sendable {
     var enforcedSince: Timestamp?
     /// The documents have faults, and an earlier policy is in force.
     var isLastGood = false
-    /// Why bound devices that are there cannot be enforced on.
-    var unfitDevices: [String] = []
     var lastReload: (at: Timestamp, succeeded: Bool, message: String)?
     var lastAudit: Timestamp?
     var driftsFound = 0

@@ -53,7 +53,8 @@ actor Enforcer {
         if let problem = stored.problem { journal.log(.warning, problem) }
         numbering = stored.numbering ?? RuleNumbering()
         // What flows carry and the numbers' file does not know is not given to other rules.
-        numbering.reserve(Self.numbersInConntrack())
+        var connections = try? ConntrackTable()
+        numbering.reserve((try? connections?.ruleNumbers()) ?? [])
     }
 
     // MARK: Start
@@ -265,17 +266,9 @@ actor Enforcer {
 
     /// A device that became what cannot be enforced on after the documents were read.
     private func reportUnfitDevices() {
-        let unfit = policy.withLock { $0.map { links.faults(of: $0.estate.bindings) } } ?? []
-        history.withLock { $0.unfitDevices = unfit.map(\.message) }
-        for fault in unfit {
+        for fault in policy.withLock({ $0.map { links.faults(of: $0.estate.bindings) } }) ?? [] {
             journal.log(.error, fault.message, id: fault.message, fields: [("NSGD_PATH", "\(fault.path)")])
         }
-    }
-
-    /// The numbers in the labels of all connections.
-    private static func numbersInConntrack() -> Set<RuleNumber> {
-        guard var table = try? ConntrackTable(), let connections = try? table.dump() else { return [] }
-        return Set(connections.flatMap { $0.label.map { FlowLabel.numbers(of: $0.bits) } ?? [] })
     }
 
     /// Somebody else changed our table: looked at and healed at once, unless it was just now.

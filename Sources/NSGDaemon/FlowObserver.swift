@@ -314,15 +314,7 @@ actor FlowObserver {
 
     /// Numbers that live flows carry, by the kernel's own word; nil where it cannot be asked.
     func numbersInUse() -> Set<RuleNumber>? {
-        var numbers = tracker.numbersInUse
-        do throws(KernelError) {
-            for connection in try connections.dump() {
-                if let label = connection.label { numbers.formUnion(FlowLabel.numbers(of: label.bits)) }
-            }
-            return numbers
-        } catch {
-            return nil
-        }
+        (try? connections.ruleNumbers()).map(tracker.numbersInUse.union)
     }
 
     func report() -> ObserverReport {

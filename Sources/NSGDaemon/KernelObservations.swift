@@ -43,3 +43,10 @@ extension JudgedPacket {
             bytes: UInt64(header.totalLength))
     }
 }
+
+extension ConntrackTable {
+    /// The numbers of rules in the labels of all connections.
+    mutating func ruleNumbers() throws(KernelError) -> Set<RuleNumber> {
+        Set(try dump().flatMap { $0.label.map { FlowLabel.numbers(of: $0.bits) } ?? [] })
+    }
+}

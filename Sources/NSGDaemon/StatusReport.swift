@@ -1,6 +1,7 @@
 import ControlProtocol
 import FlowLog
 import JSONText
+import NSGConfig
 import NSGEngine
 import NSGModel
 import NetworkTypes
@@ -40,7 +41,7 @@ struct StatusReport: Sendable {
                 ]
             ),
             ("lastReload", history.lastReload.map(reload) ?? nil),
-            ("problems", JSONValue(problems(history, report).map { JSONValue($0) })),
+            ("problems", JSONValue(problems(history, policy, report).map { JSONValue($0) })),
         ])
     }
 
@@ -66,10 +67,13 @@ struct StatusReport: Sendable {
         ]
     }
 
-    private func problems(_ history: EnforcementHistory, _ report: ObserverReport) -> [String] {
+    private func problems(
+        _ history: EnforcementHistory, _ policy: Policy?, _ report: ObserverReport
+    ) -> [String] {
         var problems: [String] = []
         if history.isLastGood { problems.append("the documents have faults; the last policy without any is in force") }
-        problems += history.unfitDevices
+        let present = links.table.withLock { $0 }
+        problems += policy.map { present.faults(of: $0.estate.bindings).map(\.message) } ?? []
         if let capture = report.losses.captureProblem { problems.append("decisions are not recorded: \(capture)") }
         return problems
     }
