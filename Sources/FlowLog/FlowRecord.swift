@@ -99,7 +99,8 @@ package struct FlowRecord: Hashable, Sendable {
     /// refused it (FACTS i1). Nil with no group on the way, and where something else than a group refused (S14).
     package var decidingStage: StageRecord? {
         switch access {
-        case .allow: stages.last
+        // A list of admin rules none of which matched has decided nothing.
+        case .allow, .alwaysAllow: stages.last { !$0.rule.name.isEmpty }
         case .deny: stages.first { $0.access == .deny }
         }
     }

@@ -80,7 +80,7 @@ extension StageRecord {
     /// As in `stages` of IP flow verify (K5), with `derived` where that is true.
     fileprivate func append(to line: inout JSONLine) {
         line.append("level", level.rawValue)
-        line.append("networkSecurityGroup", rule.networkSecurityGroup.description)
+        line.append("networkSecurityGroup", rule.group.description)
         line.append("ruleName", rule.qualifiedName)
         line.append("priority", number: priority.value)
         line.append("access", access.rawValue)
@@ -109,7 +109,7 @@ extension GapRecord {
         line.append("reason", reason.rawValue)
         if let rule {
             line.append("rule", rule.qualifiedName)
-            line.append("networkSecurityGroup", rule.networkSecurityGroup.description)
+            line.append("networkSecurityGroup", rule.group.description)
         }
         return line.text()
     }

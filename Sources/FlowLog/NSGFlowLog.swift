@@ -49,12 +49,13 @@ package struct NSGFlowLogAggregator: Sendable {
     /// Takes the record if it belongs into an NSG flow log. Gives blocks only when the capacity is reached: then all
     /// that waits.
     package mutating func add(_ record: FlowRecord) -> [LogBlock] {
-        guard let rule = record.decidingStage?.rule, let version = settings.version(of: rule.networkSecurityGroup),
+        guard let rule = record.decidingStage?.rule, rule.kind == .custom || rule.kind == .default,
+            let version = settings.version(of: rule.group),
             let tuple = record.nsgFlowTuple(version)
         else { return [] }
         pending.add(
             tuple, at: record.time, rule: rule.flowLogName,
-            subject: Log(group: rule.networkSecurityGroup, version: version), macAddress: record.interface.macAddress,
+            subject: Log(group: rule.group, version: version), macAddress: record.interface.macAddress,
             interval: settings.interval)
         return pending.count < capacity ? [] : flushAll(now: record.time)
     }

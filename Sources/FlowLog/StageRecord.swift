@@ -3,20 +3,24 @@ package import NetworkTypes
 
 /// A rule as logs name it.
 package struct RuleReference: Hashable, Sendable {
-    package var networkSecurityGroup: ResourceID
+    /// The security group, or the collection of an admin rule.
+    package var owner: ResourceID
     package var name: String
-    package var isDefault: Bool
+    package var kind: RuleKind
 
-    package init(networkSecurityGroup: ResourceID, name: String, isDefault: Bool) {
-        self.networkSecurityGroup = networkSecurityGroup
+    package init(owner: ResourceID, name: String, kind: RuleKind) {
+        self.owner = owner
         self.name = name
-        self.isDefault = isDefault
+        self.kind = kind
     }
 
+    /// What IP flow verify names as the group: the security group, or the manager of an admin rule.
+    package var group: ResourceID { kind == .admin ? owner.parent?.parent ?? owner : owner }
+
     /// `securityRules/web`: in `flows.jsonl` and in IP flow verify.
-    package var qualifiedName: String { (isDefault ? "defaultSecurityRules/" : "securityRules/") + name }
+    package var qualifiedName: String { kind.qualifiedName(of: name) }
     /// `UserRule_web`: in Azure's flow logs.
-    package var flowLogName: String { (isDefault ? "DefaultRule_" : "UserRule_") + name }
+    package var flowLogName: String { kind.flowLogName(of: name) }
 }
 
 /// What one network security group on a packet's way said about it (K5).
@@ -45,11 +49,10 @@ package struct StageRecord: Hashable, Sendable {
         self.isDerived = isDerived
     }
 
-    package init(level: PolicyLevel, group: NetworkSecurityGroup, rule: SecurityRule, isDerived: Bool = false) {
+    package init(level: PolicyLevel, rule: SecurityRule, groupGUID: UUID, isDerived: Bool = false) {
         self.init(
-            level: level,
-            rule: RuleReference(networkSecurityGroup: group.id, name: rule.name, isDefault: rule.isDefault),
-            groupGUID: group.guid, priority: rule.priority, access: rule.access, location: rule.location,
+            level: level, rule: RuleReference(owner: rule.owner, name: rule.name, kind: rule.kind),
+            groupGUID: groupGUID, priority: rule.priority, access: rule.access, location: rule.location,
             isDerived: isDerived)
     }
 }

@@ -10,6 +10,8 @@ package struct ChainNames: Sendable {
     private let networks: [ResourceID: String]
     private let interfaces: [ResourceID: String]
     private let applicationGroups: [ResourceID: String]
+    /// Collections of admin rules, and their managers.
+    private let collections: [ResourceID: String]
     private let networksOfGroup: [ResourceID: Set<ResourceID>]
 
     package init(_ book: PolicyBook) {
@@ -18,8 +20,11 @@ package struct ChainNames: Sendable {
         networks = Self.uniqueNames(estate.virtualNetworks.keys)
         interfaces = Self.uniqueNames(estate.networkInterfaces.keys)
         applicationGroups = Self.uniqueNames(estate.applicationSecurityGroups.keys)
+        let managers = estate.networkManagers.values
+        collections = Self.uniqueNames(managers.flatMap(\.configurations).flatMap(\.collections).map(\.id))
+            .merging(Self.uniqueNames(managers.map(\.id))) { name, _ in name }
         var used: [ResourceID: Set<ResourceID>] = [:]
-        for list in book.boundLists { used[list.key.group, default: []].insert(list.key.virtualNetwork) }
+        for list in book.boundLists { used[list.key.owner, default: []].insert(list.key.virtualNetwork) }
         networksOfGroup = used
     }
 
@@ -55,20 +60,29 @@ package struct ChainNames: Sendable {
 
     /// `nsg/web/subnet/inbound`, with what else tells two uses of a group apart.
     func list(_ use: ListUse) -> String {
-        var parts = ["nsg", group(use.list.group), use.list.level.rawValue, word(use.list.direction)]
-        if (networksOfGroup[use.list.group]?.count ?? 0) > 1 {
+        if use.list.level == .admin {
+            let network = networks[use.list.virtualNetwork] ?? ""
+            return Self.bounded("admin/\(network)/\(word(use.list.direction))\(use.suffix)")
+        }
+        var parts = ["nsg", group(use.list.owner), use.list.level.rawValue, word(use.list.direction)]
+        if (networksOfGroup[use.list.owner]?.count ?? 0) > 1 {
             parts.append("vnet.\(networks[use.list.virtualNetwork] ?? "")")
         }
         parts += use.list.memberships.map { "asg.\(applicationGroups[$0] ?? $0.name)" }
-        if use.attachment == .host { parts.append("host") }
-        if !use.writesLabel { parts.append("again") }
-        return Self.bounded(parts.joined(separator: "/"))
+        return Self.bounded(parts.joined(separator: "/") + use.suffix)
     }
 
     /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the
     /// group.
     package func counterName(of rule: NumberedRule) -> CounterName {
-        CounterName("nsg/\(group(rule.group))/\(word(rule.direction))/\(rule.name)")
+        switch rule.kind {
+        case .custom, .default: CounterName("nsg/\(group(rule.owner))/\(word(rule.direction))/\(rule.name)")
+        case .admin:
+            CounterName(
+                "admin/\(collections[rule.owner] ?? rule.owner.name)/\(word(rule.direction))/"
+                    + (rule.name.isEmpty ? "-" : rule.name))
+        case .platform: CounterName("platform/\(rule.access == .deny ? "smtp" : "allowed")")
+        }
     }
 
     // MARK: Interfaces
@@ -92,6 +106,8 @@ package struct ChainNames: Sendable {
         case .serviceTag(let tag): Self.bounded("tag/\(Self.plain(tag.description))")
         case .applicationSecurityGroups(let ids):
             Self.bounded("asg/" + ids.map { applicationGroups[$0] ?? $0.name }.joined(separator: "/"))
+        case .networkGroup(let id): Self.bounded("networks/\(id.name)")
+        case .either: "prefixes"
         }
     }
 
@@ -115,6 +131,7 @@ struct ListUse: Hashable {
     /// False on a further pass of one connection, whose label belongs to the first (KERNEL 4).
     var writesLabel: Bool
 
+    var suffix: String { (attachment == .host ? "/host" : "") + (writesLabel ? "" : "/again") }
     var slot: LabelSlot { LabelSlot(side: DeviceSide(list.direction, attachment), level: list.level) }
 }
 

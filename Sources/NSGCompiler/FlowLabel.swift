@@ -19,15 +19,18 @@ package struct LabelSlot: Hashable, Sendable {
 
     package init(side: DeviceSide, level: PolicyLevel) {
         self.side = side
-        self.level = level
+        self.level = level == .platform ? .admin : level
     }
 
-    /// Level by level: security admin rules, NIC, subnet.
-    package var index: Int { side.rawValue * 3 + (level == .nic ? 1 : 2) }
+    private static let levels: [PolicyLevel] = [.admin, .nic, .subnet]
+
+    /// Level by level: security admin rules, NIC, subnet. What the platform decides has the place of the admin rules: a
+    /// packet meets one or the other.
+    package var index: Int { side.rawValue * 3 + (level == .nic ? 1 : level == .subnet ? 2 : 0) }
 
     package init?(index: Int) {
-        guard let side = DeviceSide(rawValue: index / 3), index % 3 > 0 else { return nil }
-        self.init(side: side, level: index % 3 == 1 ? .nic : .subnet)
+        guard index >= 0, let side = DeviceSide(rawValue: index / 3) else { return nil }
+        self.init(side: side, level: Self.levels[index % 3])
     }
 
     package static let all: [LabelSlot] = (0..<6).compactMap { LabelSlot(index: $0) }

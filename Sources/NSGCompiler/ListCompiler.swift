@@ -19,14 +19,14 @@ struct ListCompiler {
 
     private func compile(_ resolved: ResolvedRule, into builder: inout RulesetBuilder) -> [Rule] {
         let rule = resolved.rule
-        let counter = names.counterName(of: NumberedRule(rule, of: list.key.group))
+        let counter = names.counterName(of: NumberedRule(rule))
         builder.add(counter)
-        guard let number = numbering.number(of: rule, in: list.key.group) else {
+        guard let number = numbering.number(of: rule) else {
             preconditionFailure("\(rule.name): numbers are assigned before a policy is compiled")
         }
         var action: [Step] = [.counter(counter)]
         switch rule.access {
-        case .allow:
+        case .allow, .alwaysAllow:
             if use.writesLabel { action.append(.setLabel(FlowLabel.bits(number, in: use.slot))) }
             action.append(.verdict(.return))
         case .deny:

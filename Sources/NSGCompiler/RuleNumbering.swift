@@ -12,31 +12,32 @@ package struct RuleNumber: Hashable, Comparable, Sendable, CustomStringConvertib
 
 /// One version of a rule, as flows remember it after the rule has changed or gone.
 package struct NumberedRule: Hashable, Sendable {
-    package var group: ResourceID
+    /// The security group, or the collection of an admin rule.
+    package var owner: ResourceID
     package var direction: Direction
     package var name: String
-    package var isDefault: Bool
+    package var kind: RuleKind
     package var priority: Int
     package var access: Access
     /// Tells the versions of a rule apart: its meaning as text.
     package var version: String
 
     package init(
-        group: ResourceID, direction: Direction, name: String, isDefault: Bool, priority: Int, access: Access,
+        owner: ResourceID, direction: Direction, name: String, kind: RuleKind, priority: Int, access: Access,
         version: String
     ) {
-        self.group = group
+        self.owner = owner
         self.direction = direction
         self.name = name
-        self.isDefault = isDefault
+        self.kind = kind
         self.priority = priority
         self.access = access
         self.version = version
     }
 
-    package init(_ rule: SecurityRule, of group: ResourceID) {
+    package init(_ rule: SecurityRule) {
         self.init(
-            group: group, direction: rule.direction, name: rule.name, isDefault: rule.isDefault,
+            owner: rule.owner, direction: rule.direction, name: rule.name, kind: rule.kind,
             priority: rule.priority.value, access: rule.access, version: Self.version(of: rule))
     }
 
@@ -48,6 +49,8 @@ package struct NumberedRule: Hashable, Sendable {
             case .serviceTag(let tag): tag.key
             case .applicationSecurityGroups(let groups):
                 groups.map { $0.description.lowercased() }.joined(separator: ",")
+            case .networkGroup(let group): group.description.lowercased()
+            case .either(let scopes): scopes.map(text).joined(separator: ",")
             }
         }
         let ports = { (ranges: [PortRange]) in ranges.map(\.description).joined(separator: ",") }
@@ -83,22 +86,15 @@ package struct RuleNumbering: Hashable, Sendable {
         }
     }
 
-    package func number(of rule: SecurityRule, in group: ResourceID) -> RuleNumber? {
-        numbers[NumberedRule(rule, of: group)]
-    }
+    package func number(of rule: SecurityRule) -> RuleNumber? { numbers[NumberedRule(rule)] }
 
     /// Gives a number to every rule of the lists of bound interfaces that has none. False if the numbers do not
     /// suffice.
     package mutating func assign(to book: PolicyBook) -> Bool {
-        for list in book.boundLists {
-            for resolved in list.rules {
-                let rule = NumberedRule(resolved.rule, of: list.key.group)
-                if numbers[rule] == nil {
-                    guard let number = firstFree() else { return false }
-                    rules[number] = rule
-                    numbers[rule] = number
-                }
-            }
+        for rule in book.boundRules where numbers[rule] == nil {
+            guard let number = firstFree() else { return false }
+            rules[number] = rule
+            numbers[rule] = number
         }
         return true
     }
@@ -115,8 +111,7 @@ package struct RuleNumbering: Hashable, Sendable {
 
     /// Takes back the numbers of rules that `book` no longer has, unless a live flow carries them.
     package mutating func retire(absentFrom book: PolicyBook, carriedBy live: Set<RuleNumber>) {
-        let present = Set(
-            book.boundLists.flatMap { list in list.rules.map { NumberedRule($0.rule, of: list.key.group) } })
+        let present = Set(book.boundRules)
         for (number, rule) in rules where !present.contains(rule) && !live.contains(number) {
             rules[number] = nil
             numbers[rule] = nil
@@ -125,6 +120,12 @@ package struct RuleNumbering: Hashable, Sendable {
 }
 
 extension PolicyBook {
+    /// Every rule that can decide about a packet on this host; some more than once.
+    fileprivate var boundRules: [NumberedRule] {
+        (estate.bindings.isEmpty ? [] : PlatformRules.all).map(NumberedRule.init)
+            + boundLists.flatMap { $0.rules.map { NumberedRule($0.rule) } }
+    }
+
     /// The lists of interfaces that are bound on this host, each once per interface, in the order of the bindings.
     package var boundLists: [PolicyList] {
         estate.bindings.flatMap { binding in

@@ -94,11 +94,11 @@ extension Element {
     }
 
     /// A word of an enumeration, in any case.
-    func choice<Choice: RawRepresentable<String> & CaseIterable>(of type: Choice.Type) -> Choice? {
+    func choice<Choice: RawRepresentable<String>>(among choices: [Choice]) -> Choice? {
         guard let text = text() else { return nil }
         let word = text.lowercased()
-        if let choice = type.allCases.first(where: { $0.rawValue.lowercased() == word }) { return choice }
-        let words = type.allCases.map(\.rawValue)
+        if let choice = choices.first(where: { $0.rawValue.lowercased() == word }) { return choice }
+        let words = choices.map(\.rawValue)
         let meant = nearest(to: text, among: words).map { "did you mean \($0)? " } ?? ""
         report(
             .unknownValue, "\(shown(text)) is none of \(words.joined(separator: ", "))",

@@ -8,7 +8,7 @@ extension EstateResolver {
         var groups: [ResourceID: NetworkSecurityGroup] = [:]
         for draft in policy.networkSecurityGroups {
             draft.check(limits, diagnostics)
-            let rules = draft.rules.compactMap { securityRule($0, members) }
+            let rules = draft.rules.compactMap { securityRule($0, of: draft.id, members) }
             checkApplicationSecurityGroups(of: rules, draft)
             groups[draft.id] = NetworkSecurityGroup(
                 id: draft.id, guid: draft.guid, securityRules: rules, flushConnection: draft.flushConnection)
@@ -17,7 +17,9 @@ extension EstateResolver {
     }
 
     /// Nil after a report.
-    private func securityRule(_ draft: SecurityRuleDraft, _ members: [ResourceID: ResourceID]) -> SecurityRule? {
+    private func securityRule(
+        _ draft: SecurityRuleDraft, of group: ResourceID, _ members: [ResourceID: ResourceID]
+    ) -> SecurityRule? {
         let source = scope(draft.source.addresses, of: draft)
         let destination = scope(draft.destination.addresses, of: draft)
         guard let source, let destination, let ruleProtocol = draft.protocol, let access = draft.access,
@@ -26,7 +28,8 @@ extension EstateResolver {
         else { return nil }
         checkNetworks(of: [source, destination], draft, members)
         return SecurityRule(
-            id: draft.id, name: draft.name, description: draft.description, protocol: ruleProtocol, source: source,
+            id: draft.id, owner: group, name: draft.name, description: draft.description, protocol: ruleProtocol,
+            source: source,
             sourcePorts: draft.source.ports, destination: destination, destinationPorts: draft.destination.ports,
             access: access, priority: priority, direction: direction,
             location: SourceLocation(file: draft.place.file, line: draft.place.line))

@@ -145,7 +145,10 @@ struct Fields {
     func boolean(_ name: String) -> Bool? { self[name]?.boolean() }
     func integer(_ name: String, in range: ClosedRange<Int>) -> Int? { self[name]?.integer(in: range) }
     func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, of type: Choice.Type) -> Choice? {
-        required(name)?.choice(of: type)
+        required(name)?.choice(among: Array(type.allCases))
+    }
+    func choice<Choice: RawRepresentable<String>>(_ name: String, among choices: [Choice]) -> Choice? {
+        required(name)?.choice(among: choices)
     }
     func elements(_ name: String) -> [Element] { self[name]?.elements() ?? [] }
     func prefixes(_ name: String) -> [IPPrefix] { elements(name).compactMap { $0.prefix() } }

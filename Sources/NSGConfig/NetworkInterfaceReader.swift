@@ -65,7 +65,7 @@ struct IPConfigurationDraft {
             case ipv4 = "IPv4"
             case ipv6 = "IPv6"
         }
-        guard let element = fields["privateIPAddressVersion"], let version = element.choice(of: Version.self),
+        guard let element = fields["privateIPAddressVersion"], let version = element.choice(among: Version.allCases),
             let family = address?.value.family, (family == .ipv4) != (version == .ipv4)
         else { return }
         element.report(

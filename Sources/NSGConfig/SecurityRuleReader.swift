@@ -24,7 +24,7 @@ struct SecurityRuleDraft {
         place = element.place
         description = fields.description()
         `protocol` = fields.choice("protocol", of: RuleProtocol.self)
-        access = fields.choice("access", of: Access.self)
+        access = fields.choice("access", among: Access.ofSecurityRules)
         direction = fields.choice("direction", of: Direction.self)
         priority = fields.priority()
         priorityPlace = fields["priority"]?.place ?? element.place

@@ -265,7 +265,7 @@ actor FlowObserver {
         for gap in gaps {
             journal.log(
                 .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
-                fields: gap.rule.map { [("NSGD_RULE", "\($0.networkSecurityGroup)/\($0.qualifiedName)")] } ?? [])
+                fields: gap.rule.map { [("NSGD_RULE", "\($0.group)/\($0.qualifiedName)")] } ?? [])
         }
         output.write(gaps.map(LogEntry.gap), now: Self.now)
     }

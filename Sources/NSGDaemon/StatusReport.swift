@@ -48,8 +48,8 @@ struct StatusReport: Sendable {
     private func bindings(of policy: Policy, since: Timestamp?) -> [JSONValue] {
         let present = links.table.withLock { $0 }
         return policy.estate.bindings.map { binding in
-            let groups = Direction.allCases.flatMap { policy.book.lists(of: binding.networkInterface, $0) }.map(
-                \.key.group)
+            let groups = Direction.allCases.flatMap { policy.book.lists(of: binding.networkInterface, $0) }
+                .filter { $0.key.level != .admin }.map(\.key.owner)
             return JSONValue(object: [
                 ("nic", JSONValue(binding.networkInterface.description)), ("interface", JSONValue(binding.device)),
                 ("attachment", JSONValue(binding.attachment.rawValue)),

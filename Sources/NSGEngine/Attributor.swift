@@ -23,16 +23,14 @@ package struct Attributor: Sendable {
     private mutating func index() {
         rules = [:]
         for (number, rule) in policy.numbering.rules {
-            let group = policy.estate.networkSecurityGroups[rule.group]
             rules[number] = StageRecord(
-                level: .nic,
-                rule: RuleReference(networkSecurityGroup: rule.group, name: rule.name, isDefault: rule.isDefault),
-                groupGUID: group?.guid ?? UUID(named: rule.group.description.lowercased()),
+                level: .nic, rule: RuleReference(owner: rule.owner, name: rule.name, kind: rule.kind),
+                groupGUID: policy.estate.guid(ofOwner: rule.owner),
                 priority: Priority(rule.priority), access: rule.access)
         }
         for list in policy.book.boundLists {
             for rule in list.rules.map(\.rule) {
-                guard let location = rule.location, let number = policy.numbering.number(of: rule, in: list.key.group)
+                guard let location = rule.location, let number = policy.numbering.number(of: rule)
                 else { continue }
                 rules[number]?.location = location
             }
@@ -77,7 +75,7 @@ package struct Attributor: Sendable {
             let candidates = policy.estate.bindings.filter { binding in
                 DeviceSide(rule.direction, binding.attachment) == side
                     && policy.book.lists(of: binding.networkInterface, rule.direction)
-                        .contains { $0.key.group == rule.group }
+                        .contains { $0.key.owner == rule.owner }
             }
             let owner = candidates.first {
                 policy.estate.networkInterfaces[$0.networkInterface]?.addresses.contains(own) ?? false
@@ -93,7 +91,7 @@ package struct Attributor: Sendable {
     func stages(of side: Side, label: UInt128) -> [StageRecord]? {
         let numbers = LabelSlot.all.filter { $0.side == side.side }.compactMap { FlowLabel.number(in: $0, of: label) }
         guard numbers.allSatisfy({ rules[$0] != nil }) else { return nil }
-        let levels: [PolicyLevel] = side.direction == .inbound ? [.subnet, .nic] : [.nic, .subnet]
+        let levels: [PolicyLevel] = [.admin] + (side.direction == .inbound ? [.subnet, .nic] : [.nic, .subnet])
         return levels.compactMap { level in
             let slot = LabelSlot(side: side.side, level: level)
             return FlowLabel.number(in: slot, of: label).flatMap { stage(level, $0) }
@@ -110,10 +108,10 @@ package struct Attributor: Sendable {
     /// What the evaluator says of one side.
     func derivedStages(of side: Side, _ flow: FlowTuple) -> [StageRecord] {
         guard let interface = side.interface.networkInterface else { return [] }
-        return policy.evaluator.decision(for: flow, at: interface, side.direction).stages.compactMap { stage in
-            policy.estate.networkSecurityGroups[stage.group].map {
-                StageRecord(level: stage.level, group: $0, rule: stage.rule, isDerived: true)
-            }
+        return policy.evaluator.decision(for: flow, at: interface, side.direction).stages.map { stage in
+            StageRecord(
+                level: stage.level, rule: stage.rule, groupGUID: policy.estate.guid(ofOwner: stage.rule.owner),
+                isDerived: true)
         }
     }
 

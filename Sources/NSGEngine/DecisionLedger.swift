@@ -106,8 +106,8 @@ package struct DecisionLedger: Sendable {
         ]
         for list in policy.book.boundLists {
             for rule in list.rules.map(\.rule) where rule.access == .deny {
-                counters[policy.names.counterName(of: NumberedRule(rule, of: list.key.group))] = RuleReference(
-                    networkSecurityGroup: list.key.group, name: rule.name, isDefault: rule.isDefault)
+                counters[policy.names.counterName(of: NumberedRule(rule))] = RuleReference(
+                    owner: rule.owner, name: rule.name, kind: rule.kind)
             }
         }
         return counters

@@ -14,10 +14,10 @@ package struct FlowAnswer: Hashable, Sendable {
         let rule = decision.deciding?.rule
         var members: [(String, JSONValue)] = [
             ("access", JSONValue(decision.access.rawValue)), ("ruleName", JSONValue(rule?.qualifiedName ?? "")),
-            ("ruleId", JSONValue(rule.map { $0.isDefault ? "" : $0.id.description } ?? "")),
+            ("ruleId", JSONValue(rule.map { $0.isDefault || $0.name.isEmpty ? "" : $0.id.description } ?? "")),
             ("stages", JSONValue(decision.stages.map(\.json))),
         ]
-        if decision.isExempt { members.append(("platform", true)) }
+        if decision.platform != nil { members.append(("platform", true)) }
         return JSONValue(object: members)
     }
 }
@@ -25,7 +25,7 @@ package struct FlowAnswer: Hashable, Sendable {
 extension StageDecision {
     var json: JSONValue {
         var members: [(String, JSONValue)] = [
-            ("level", JSONValue(level.rawValue)), ("networkSecurityGroup", JSONValue(group.description)),
+            ("level", JSONValue(level.rawValue)), ("networkSecurityGroup", JSONValue(owner.description)),
             ("ruleName", JSONValue(rule.qualifiedName)), ("priority", JSONValue(rule.priority.value)),
             ("access", JSONValue(access.rawValue)),
         ]
@@ -49,7 +49,7 @@ extension Policy {
         let lists = zip(book.lists(of: interface, query.direction), trials).map { list, trials in
             JSONValue(object: [
                 ("level", JSONValue(list.key.level.rawValue)),
-                ("networkSecurityGroup", JSONValue(list.key.group.description)),
+                ("networkSecurityGroup", JSONValue(list.key.owner.description)),
                 ("rulesEvaluationResult", JSONValue(trials.map(\.json))),
             ])
         }

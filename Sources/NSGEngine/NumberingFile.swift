@@ -4,14 +4,14 @@ import NSGModel
 
 /// `rule-numbers.json` in the state folder: which number in a conntrack label is which rule (E4).
 package enum NumberingFile {
-    private static let version = 1
+    private static let version = 2
 
     package static func text(_ numbering: RuleNumbering) -> String {
         let rules = numbering.rules.sorted { $0.key < $1.key }.map { number, rule in
             JSONValue(object: [
-                ("number", JSONValue(Int(number.value))), ("networkSecurityGroup", JSONValue(rule.group.description)),
+                ("number", JSONValue(Int(number.value))), ("owner", JSONValue(rule.owner.description)),
                 ("direction", JSONValue(rule.direction.rawValue)), ("name", JSONValue(rule.name)),
-                ("default", JSONValue(rule.isDefault)), ("priority", JSONValue(rule.priority)),
+                ("kind", JSONValue(rule.kind.rawValue)), ("priority", JSONValue(rule.priority)),
                 ("access", JSONValue(rule.access.rawValue)), ("version", JSONValue(rule.version)),
             ])
         }
@@ -25,9 +25,10 @@ package enum NumberingFile {
         return RuleNumbering(
             stored: rules.compactMap { entry in
                 guard let number = entry["number"]?.int.flatMap(UInt32.init(exactly:)),
-                    let group = entry["networkSecurityGroup"]?.string,
+                    let owner = entry["owner"]?.string,
                     let direction = entry["direction"]?.string.flatMap(Direction.init(rawValue:)),
-                    let name = entry["name"]?.string, let isDefault = entry["default"]?.bool,
+                    let name = entry["name"]?.string,
+                    let kind = entry["kind"]?.string.flatMap(RuleKind.init(rawValue:)),
                     let priority = entry["priority"]?.int,
                     let access = entry["access"]?.string.flatMap(Access.init(rawValue:)),
                     let version = entry["version"]?.string
@@ -35,7 +36,7 @@ package enum NumberingFile {
                 return (
                     RuleNumber(number),
                     NumberedRule(
-                        group: ResourceID(group), direction: direction, name: name, isDefault: isDefault,
+                        owner: ResourceID(owner), direction: direction, name: name, kind: kind,
                         priority: priority, access: access, version: version)
                 )
             })

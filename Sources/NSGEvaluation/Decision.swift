@@ -3,7 +3,8 @@ package import NSGModel
 /// What one list said about a flow.
 package struct StageDecision: Hashable, Sendable {
     package var level: PolicyLevel
-    package var group: ResourceID
+    /// The security group, or the network manager of an admin rule.
+    package var owner: ResourceID
     /// The rule that matched first. Every list ends in a rule that matches everything.
     package var rule: SecurityRule
     package var access: Access { rule.access }
@@ -11,20 +12,39 @@ package struct StageDecision: Hashable, Sendable {
 
 /// The answer for one flow at one interface.
 package struct Decision: Hashable, Sendable {
-    /// Every list that is present, in order, also those behind a Deny (K5).
+    /// Every list that is present, in order, also those behind a Deny (K5); none behind an AlwaysAllow, which ends the
+    /// evaluation (S8).
     package var stages: [StageDecision]
-    /// Traffic with the platform or between neighbours that passes whatever the rules say (S9, S12).
-    package var isExempt: Bool
+    /// What happens whatever the rules say.
+    package var platform: PlatformVerdict?
 
-    package init(stages: [StageDecision], isExempt: Bool) {
+    package init(stages: [StageDecision], platform: PlatformVerdict? = nil) {
         self.stages = stages
-        self.isExempt = isExempt
+        self.platform = platform
     }
 
-    /// What the rules say: every list must allow; no list allows.
-    package var access: Access { stages.allSatisfy { $0.access == .allow } ? .allow : .deny }
+    /// What the rules say: every list must allow; no list allows. `allow` or `deny`.
+    package var access: Access { stages.contains { $0.access == .deny } ? .deny : .allow }
     /// The stage that is named in answers: the first that denies, else the last.
     package var deciding: StageDecision? { stages.first { $0.access == .deny } ?? stages.last }
     /// What happens to the packet.
-    package var passes: Bool { isExempt || access == .allow }
+    package var passes: Bool {
+        switch platform {
+        case .link, .service: true
+        case .blocksSMTP: false
+        case nil: access == .allow
+        }
+    }
+}
+
+/// What Azure's platform does with a packet before any rule.
+package enum PlatformVerdict: Hashable, Sendable {
+    /// Keeps the link alive (S12); passes unless it is forwarded.
+    case link
+    /// Asks a service of the platform (S9).
+    case service(PlatformService)
+    /// TCP port 25 to the Internet, blocked (S14).
+    case blocksSMTP
+
+    package var isExemption: Bool { self != .blocksSMTP }
 }

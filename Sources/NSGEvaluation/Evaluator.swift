@@ -9,12 +9,29 @@ package struct Evaluator: Sendable {
 
     /// The decision about a first packet at an interface. O(rules).
     package func decision(for flow: FlowTuple, at interface: ResourceID, _ direction: Direction) -> Decision {
-        let stages = book.lists(of: interface, direction).compactMap { list -> StageDecision? in
-            list.rules.first { $0.matches(flow) }.map {
-                StageDecision(level: list.key.level, group: list.key.group, rule: $0.rule)
-            }
+        var stages: [StageDecision] = []
+        for list in book.lists(of: interface, direction) {
+            guard let match = list.rules.first(where: { $0.matches(flow) }) else { continue }
+            stages.append(
+                StageDecision(
+                    level: list.key.level, owner: match.rule.networkManager ?? list.key.owner, rule: match.rule))
+            if match.rule.access == .alwaysAllow { break }
         }
-        return Decision(stages: stages, isExempt: Exemption.covers(flow, direction))
+        return Decision(stages: stages, platform: platformVerdict(on: flow, at: interface, direction))
+    }
+
+    private func platformVerdict(
+        on flow: FlowTuple, at interface: ResourceID, _ direction: Direction
+    ) -> PlatformVerdict? {
+        if Exemption.covers(flow, direction) { return .link }
+        guard direction == .outbound else { return nil }
+        let estate = book.estate
+        if let service = book.exemptServices(at: interface).first(where: { $0.isAsked(by: flow, estate.platform) }) {
+            return .service(service)
+        }
+        let isSMTP = flow.protocol == .tcp && flow.destinationPort == 25
+        return estate.blocksOutboundSMTP && isSMTP && InternetPrefixes.addresses.contains(flow.destination)
+            ? .blocksSMTP : nil
     }
 
     /// The same with every rule that was tried, up to and with the match, per list (`verify --explain`).
@@ -23,6 +40,15 @@ package struct Evaluator: Sendable {
             let end = list.rules.firstIndex { $0.matches(flow) } ?? list.rules.endIndex
             return list.rules.prefix(end + 1).map { Trial(of: $0, against: flow) }
         }
+    }
+}
+
+extension PlatformService {
+    fileprivate func isAsked(by flow: FlowTuple, _ platform: PlatformAddresses) -> Bool {
+        endpoints.contains { endpoint in
+            flow.protocol == endpoint.protocol && flow.destinationPort == endpoint.port
+                && (endpoint.sourcePort == nil || endpoint.sourcePort == flow.sourcePort)
+        } && addresses(platform).contains { $0.contains(flow.destination) }
     }
 }
 

@@ -9,6 +9,9 @@ package struct Estate: Hashable, Sendable {
     /// Prefixes of tags that are not computed, by `ServiceTag.key`.
     package var serviceTags: [String: [IPPrefix]]
     package var platform: PlatformAddresses
+    /// S14: `platform.blockOutboundSmtp`.
+    package var blocksOutboundSMTP: Bool
+    package var networkManagers: [ResourceID: NetworkManager]
     /// In the order of the document.
     package var bindings: [Binding]
     package var flowLogs: [ResourceID: FlowLogResource]
@@ -18,7 +21,8 @@ package struct Estate: Hashable, Sendable {
         virtualNetworks: [ResourceID: VirtualNetwork] = [:], networkInterfaces: [ResourceID: NetworkInterface] = [:],
         applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup] = [:],
         serviceTags: [String: [IPPrefix]] = [:],
-        platform: PlatformAddresses = .azure, bindings: [Binding] = [],
+        platform: PlatformAddresses = .azure, blocksOutboundSMTP: Bool = false,
+        networkManagers: [ResourceID: NetworkManager] = [:], bindings: [Binding] = [],
         flowLogs: [ResourceID: FlowLogResource] = [:]
     ) {
         self.networkSecurityGroups = networkSecurityGroups
@@ -27,6 +31,8 @@ package struct Estate: Hashable, Sendable {
         self.applicationSecurityGroups = applicationSecurityGroups
         self.serviceTags = serviceTags
         self.platform = platform
+        self.blocksOutboundSMTP = blocksOutboundSMTP
+        self.networkManagers = networkManagers
         self.bindings = bindings
         self.flowLogs = flowLogs
     }
@@ -38,6 +44,14 @@ package struct Estate: Hashable, Sendable {
     /// The virtual network of an interface: that of its first IP configuration.
     package func virtualNetwork(of interface: NetworkInterface) -> VirtualNetwork? {
         interface.ipConfigurations.first?.subnet.parent.flatMap { virtualNetworks[$0] }
+    }
+
+    /// `resourceGuid` of a security group, or of the manager of a collection of admin rules: `aclID` in virtual network
+    /// flow logs. Of what is in no document any more, the one it would have without a `resourceGuid`.
+    package func guid(ofOwner owner: ResourceID) -> UUID {
+        let manager = owner.parent?.parent ?? owner
+        return networkSecurityGroups[owner]?.guid ?? networkManagers[manager]?.guid ?? networkManagers[owner]?.guid
+            ?? UUID(named: owner.description.lowercased())
     }
 
     package func binding(of interface: ResourceID) -> Binding? { bindings.first { $0.networkInterface == interface } }

@@ -26,10 +26,13 @@ package struct NetworkInterface: Hashable, Sendable {
     /// The machine routes: packets may carry addresses that are not the interface's (S13, KERNEL 4).
     package var enableIPForwarding: Bool
     package var virtualMachine: ResourceID?
+    /// The interface of a private endpoint (S14).
+    package var isPrivateEndpoint: Bool
 
     package init(
         id: ResourceID, networkSecurityGroup: ResourceID?, ipConfigurations: [IPConfiguration],
-        macAddress: MACAddress? = nil, enableIPForwarding: Bool = false, virtualMachine: ResourceID? = nil
+        macAddress: MACAddress? = nil, enableIPForwarding: Bool = false, virtualMachine: ResourceID? = nil,
+        isPrivateEndpoint: Bool = false
     ) {
         self.id = id
         self.networkSecurityGroup = networkSecurityGroup
@@ -37,6 +40,7 @@ package struct NetworkInterface: Hashable, Sendable {
         self.macAddress = macAddress
         self.enableIPForwarding = enableIPForwarding
         self.virtualMachine = virtualMachine
+        self.isPrivateEndpoint = isPrivateEndpoint
     }
 
     package var addresses: [IPAddress] { ipConfigurations.compactMap(\.address) }

@@ -33,9 +33,10 @@ package struct NetworkSecurityGroup: Hashable, Sendable {
             _ access: Access, _ description: String
         ) -> SecurityRule {
             SecurityRule(
-                id: group.child("defaultSecurityRules", name), name: name, description: description, protocol: .any,
+                id: group.child("defaultSecurityRules", name), owner: group, name: name, description: description,
+                protocol: .any,
                 source: source, sourcePorts: [.any], destination: destination, destinationPorts: [.any], access: access,
-                priority: Priority(priority), direction: direction, isDefault: true)
+                priority: Priority(priority), direction: direction, kind: .default)
         }
         let network = AddressScope.serviceTag(.virtualNetwork)
         return [

@@ -5,25 +5,50 @@ package struct PolicyBook: Sendable {
     package let estate: Estate
     private var keys: [ResourceID: [Direction: [PolicyList.Key]]] = [:]
     private var lists: [PolicyList.Key: PolicyList] = [:]
+    private var services: [ResourceID: [PlatformService]] = [:]
 
     /// O(interfaces + rules of each distinct list).
     package init(_ estate: Estate) {
         self.estate = estate
         for interface in estate.networkInterfaces.values {
             guard let network = estate.virtualNetwork(of: interface) else { continue }
+            services[interface.id] = estate.exemptServices(at: interface)
             for direction in Direction.allCases {
                 let stages = estate.groups(at: interface, direction)
-                keys[interface.id, default: [:]][direction] = stages.map { level, group in
-                    add(group, at: level, direction, on: interface, in: network)
-                }
+                let admin = addAdminRules(direction, at: interface, in: network)
+                keys[interface.id, default: [:]][direction] =
+                    [admin].compactMap(\.self)
+                    + stages.map { level, group in add(group, at: level, direction, on: interface, in: network) }
             }
         }
     }
 
-    /// The lists a first packet meets at an interface, in order (S2): inbound subnet then NIC, outbound NIC then
-    /// subnet. A level without a group is absent.
+    /// The lists a first packet meets at an interface, in order (S2): admin rules, then inbound subnet and NIC, outbound
+    /// NIC and subnet. A level without rules is absent.
     package func lists(of interface: ResourceID, _ direction: Direction) -> [PolicyList] {
         (keys[interface]?[direction] ?? []).compactMap { lists[$0] }
+    }
+
+    /// The platform's services that the interface reaches past all lists (S9).
+    package func exemptServices(at interface: ResourceID) -> [PlatformService] { services[interface] ?? [] }
+
+    /// Nil where no admin rule applies.
+    private mutating func addAdminRules(
+        _ direction: Direction, at interface: NetworkInterface, in network: VirtualNetwork
+    ) -> PolicyList.Key? {
+        guard !interface.isPrivateEndpoint, estate.subnet(of: interface)?.takesAdminRules ?? true,
+            let manager = estate.managers(of: network).first?.manager.id
+        else { return nil }
+        let key = PolicyList.Key(
+            owner: manager, level: .admin, direction: direction, virtualNetwork: network.id, memberships: [])
+        if lists[key] == nil {
+            let rules = estate.adminRules(in: network, direction)
+            guard !rules.isEmpty else { return nil }
+            lists[key] = PolicyList(
+                key: key,
+                rules: (rules + [.noAdminRule(of: manager, direction)]).map { estate.resolved($0, in: network) })
+        }
+        return key
     }
 
     private mutating func add(
@@ -34,7 +59,7 @@ package struct PolicyBook: Sendable {
         let named = Set(rules.flatMap { $0.ownApplicationSecurityGroups ?? [] })
         let memberships = interface.applicationSecurityGroups.intersection(named)
         let key = PolicyList.Key(
-            group: group.id, level: level, direction: direction, virtualNetwork: network.id,
+            owner: group.id, level: level, direction: direction, virtualNetwork: network.id,
             memberships: memberships.sorted())
         if lists[key] == nil {
             // S11: with a group on the interface's own side a rule applies only on members.
@@ -60,18 +85,44 @@ extension Estate {
     fileprivate func groups(
         at interface: NetworkInterface, _ direction: Direction
     ) -> [(PolicyLevel, NetworkSecurityGroup)] {
-        let subnetGroup = interface.ipConfigurations.first.flatMap { subnet($0.subnet)?.networkSecurityGroup }
-        let inbound: [(PolicyLevel, ResourceID?)] = [(.subnet, subnetGroup), (.nic, interface.networkSecurityGroup)]
+        let subnet = subnet(of: interface)
+        if interface.isPrivateEndpoint, subnet?.filtersPrivateEndpoints != true { return [] }
+        let inbound: [(PolicyLevel, ResourceID?)] = [
+            (.subnet, subnet?.networkSecurityGroup), (.nic, interface.networkSecurityGroup),
+        ]
         return (direction == .inbound ? inbound : inbound.reversed()).compactMap { level, id in
             id.flatMap { networkSecurityGroups[$0] }.map { (level, $0) }
         }
     }
 
+    fileprivate func subnet(of interface: NetworkInterface) -> Subnet? {
+        interface.ipConfigurations.first.flatMap { subnet($0.subnet) }
+    }
+
+    /// S9: all, but those that a Deny rule of the interface's groups names, and KMS where the default route leads
+    /// elsewhere.
+    fileprivate func exemptServices(at interface: NetworkInterface) -> [PlatformService] {
+        let rules = groups(at: interface, .outbound).flatMap(\.1.securityRules)
+        let filtered = Set(
+            rules.compactMap { rule -> ServiceTag? in
+                guard rule.access == .deny, rule.direction == .outbound, case .serviceTag(let tag) = rule.destination
+                else { return nil }
+                return tag
+            })
+        let isDiverted = subnet(of: interface)?.divertsDefaultRoute ?? false
+        return PlatformService.allCases.filter { service in
+            if service == .kms, isDiverted { return false }
+            return service.tag.map { !filtered.contains($0) } ?? true
+        }
+    }
+
     fileprivate func resolved(_ rule: SecurityRule, in network: VirtualNetwork) -> ResolvedRule {
-        ResolvedRule(
+        var ports = IntervalSet(rule.destinationPorts.map(\.bounds))
+        // The tag stands for 168.63.129.16:53 (FACTS d1).
+        if rule.destination == .serviceTag(.azurePlatformDNS) { ports = ports.intersection(IntervalSet([53...53])) }
+        return ResolvedRule(
             rule: rule, source: addresses(rule.source, in: network),
             sourcePorts: IntervalSet(rule.sourcePorts.map(\.bounds)),
-            destination: addresses(rule.destination, in: network),
-            destinationPorts: IntervalSet(rule.destinationPorts.map(\.bounds)))
+            destination: addresses(rule.destination, in: network), destinationPorts: ports)
     }
 }

@@ -1,7 +1,10 @@
 package import NetworkTypes
 
 /// Where a list of rules stands on a packet's way.
-package enum PolicyLevel: String, Hashable, Sendable, CaseIterable {
+package enum PolicyLevel: String, Hashable, Sendable {
+    /// What Azure's platform lets pass or blocks before any list (S9, S14).
+    case platform
+    case admin
     case subnet
     case nic
 }
@@ -26,12 +29,13 @@ package struct ResolvedRule: Hashable, Sendable {
     }
 }
 
-/// One direction of a security group as it stands on a network interface: the unit that interfaces share. The tag
-/// `VirtualNetwork` makes it depend on the network, rules with application security groups on the interface's
-/// membership.
+/// One direction of a security group as it stands on a network interface, or the security admin rules of a virtual
+/// network: the unit that interfaces share. The tag `VirtualNetwork` makes it depend on the network, rules with
+/// application security groups on the interface's membership.
 package struct PolicyList: Hashable, Sendable {
     package struct Key: Hashable, Sendable {
-        package var group: ResourceID
+        /// The security group; for admin rules the network manager, of several the one of the highest scope.
+        package var owner: ResourceID
         package var level: PolicyLevel
         package var direction: Direction
         package var virtualNetwork: ResourceID
@@ -53,6 +57,9 @@ extension Estate {
         case .prefixes(let prefixes): AddressSet(prefixes)
         case .serviceTag(let tag): addresses(tag, in: network)
         case .applicationSecurityGroups(let groups): addresses(ofMembersOf: Set(groups))
+        case .networkGroup(let group): AddressSet(prefixes(ofNetworksIn: group))
+        case .either(let scopes):
+            scopes.reduce(AddressSet([])) { $0.union(addresses($1, in: network)) }
         }
     }
 

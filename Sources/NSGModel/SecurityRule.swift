@@ -6,17 +6,58 @@ package enum Direction: String, Hashable, Sendable, CaseIterable {
     case outbound = "Outbound"
 }
 
-package enum Access: String, Hashable, Sendable, CaseIterable {
+/// What a rule does with a packet that matches it.
+package enum Access: String, Hashable, Sendable {
+    /// On to the next list; the last list's Allow lets the packet pass.
     case allow = "Allow"
     case deny = "Deny"
+    /// Security admin rules only: passes without any security group being asked (S8).
+    case alwaysAllow = "AlwaysAllow"
+
+    /// What a rule of a security group may say.
+    package static let ofSecurityRules: [Access] = [.allow, .deny]
+    package static let ofAdminRules: [Access] = [.allow, .alwaysAllow, .deny]
 }
 
-/// Order in which rules are tried; lower first. 100...4096 for written rules, 65000 and above for the default rules.
+/// Where a rule comes from, which decides how answers and logs name it.
+package enum RuleKind: String, Hashable, Sendable {
+    /// Written in a security group.
+    case custom
+    /// One of the six that stand at the end of every security group.
+    case `default`
+    /// Of a network manager (S8).
+    case admin
+    /// No document has it: what Azure's platform does by itself (S9, S14).
+    case platform
+
+    /// The name as IP flow verify and effective rules write it: `securityRules/web`. Of an admin rule the bare name; no
+    /// recorded answer tells.
+    package func qualifiedName(of name: String) -> String {
+        switch self {
+        case .custom: "securityRules/\(name)"
+        case .default: "defaultSecurityRules/\(name)"
+        case .admin, .platform: name
+        }
+    }
+
+    /// The name as flow logs write it: `UserRule_web`; bare for admin rules.
+    package func flowLogName(of name: String) -> String {
+        switch self {
+        case .custom: "UserRule_\(name)"
+        case .default: "DefaultRule_\(name)"
+        case .admin, .platform: name
+        }
+    }
+}
+
+/// Order in which rules are tried; lower first. 100...4096 for written rules, 65000 and above for the default rules,
+/// 1...4096 for admin rules.
 /// Source: Azure documentation, "Network security groups", table of security rule properties.
 package struct Priority: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let value: Int
     package init(_ value: Int) { self.value = value }
     package static let written = 100...4096
+    package static let ofAdminRules = 1...4096
     package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
     package var description: String { "\(value)" }
 }
@@ -50,11 +91,18 @@ package enum AddressScope: Hashable, Sendable {
     case prefixes([IPPrefix])
     case serviceTag(ServiceTag)
     case applicationSecurityGroups([ResourceID])
+    /// The address spaces of the virtual networks in a manager's group; in admin rules alone.
+    case networkGroup(ResourceID)
+    /// Admin rules may list tags, prefixes and groups of networks side by side.
+    case either([AddressScope])
 }
 
-/// One rule of a network security group. Ports are never empty: "any" is one full range.
+/// One rule of a list: of a network security group or of a network manager. Ports are never empty: "any" is one full
+/// range.
 package struct SecurityRule: Hashable, Sendable {
     package var id: ResourceID
+    /// What the rule belongs to: its security group, or the collection of an admin rule.
+    package var owner: ResourceID
     package var name: String
     package var description: String
     package var `protocol`: RuleProtocol
@@ -65,17 +113,19 @@ package struct SecurityRule: Hashable, Sendable {
     package var access: Access
     package var priority: Priority
     package var direction: Direction
-    /// One of the six rules that stand at the end of every group.
-    package var isDefault: Bool
+    package var kind: RuleKind
     /// Where a written rule stands; nil for a default rule.
     package var location: SourceLocation?
 
+    /// - Parameter owner: nil for what the id says.
     package init(
-        id: ResourceID, name: String, description: String = "", protocol: RuleProtocol, source: AddressScope,
+        id: ResourceID, owner: ResourceID? = nil, name: String, description: String = "", protocol: RuleProtocol,
+        source: AddressScope,
         sourcePorts: [PortRange], destination: AddressScope, destinationPorts: [PortRange], access: Access,
-        priority: Priority, direction: Direction, isDefault: Bool = false, location: SourceLocation? = nil
+        priority: Priority, direction: Direction, kind: RuleKind = .custom, location: SourceLocation? = nil
     ) {
         self.id = id
+        self.owner = owner ?? id.parent ?? id
         self.name = name
         self.description = description
         self.protocol = `protocol`
@@ -86,12 +136,11 @@ package struct SecurityRule: Hashable, Sendable {
         self.access = access
         self.priority = priority
         self.direction = direction
-        self.isDefault = isDefault
+        self.kind = kind
         self.location = location
     }
 
-    /// The name as IP flow verify and effective rules write it: `securityRules/web`.
-    package var qualifiedName: String { (isDefault ? "defaultSecurityRules/" : "securityRules/") + name }
-    /// The name as flow logs write it: `UserRule_web`.
-    package var flowLogName: String { (isDefault ? "DefaultRule_" : "UserRule_") + name }
+    package var isDefault: Bool { kind == .default }
+    package var qualifiedName: String { kind.qualifiedName(of: name) }
+    package var flowLogName: String { kind.flowLogName(of: name) }
 }

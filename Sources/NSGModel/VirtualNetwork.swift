@@ -5,11 +5,23 @@ package struct Subnet: Hashable, Sendable {
     package var name: String { id.name }
     package var prefixes: [IPPrefix]
     package var networkSecurityGroup: ResourceID?
+    /// `privateEndpointNetworkPolicies` says that security groups act on the private endpoints too (S14).
+    package var filtersPrivateEndpoints: Bool
+    /// A route table sends 0.0.0.0/0 elsewhere than to the Internet: the exemption of KMS ends (S9).
+    package var divertsDefaultRoute: Bool
+    /// False for subnets of gateways, Bastion, Azure Firewall, Route Server and Application Gateway (FACTS f).
+    package var takesAdminRules: Bool
 
-    package init(id: ResourceID, prefixes: [IPPrefix], networkSecurityGroup: ResourceID? = nil) {
+    package init(
+        id: ResourceID, prefixes: [IPPrefix], networkSecurityGroup: ResourceID? = nil,
+        filtersPrivateEndpoints: Bool = false, divertsDefaultRoute: Bool = false, takesAdminRules: Bool = true
+    ) {
         self.id = id
         self.prefixes = prefixes
         self.networkSecurityGroup = networkSecurityGroup
+        self.filtersPrivateEndpoints = filtersPrivateEndpoints
+        self.divertsDefaultRoute = divertsDefaultRoute
+        self.takesAdminRules = takesAdminRules
     }
 }
 
@@ -40,10 +52,13 @@ package struct VirtualNetwork: Hashable, Sendable {
     package var furtherPrefixes: [IPPrefix]
     /// 4...30; nil leaves the host's own time-outs (S6).
     package var flowTimeoutMinutes: Int?
+    /// SQL managed instances or Databricks live here, which admin rules leave alone unless told otherwise (FACTS f).
+    package var hostsIntentPolicyServices: Bool
 
     package init(
         id: ResourceID, guid: UUID, addressSpace: [IPPrefix], subnets: [Subnet], peerings: [Peering] = [],
-        furtherPrefixes: [IPPrefix] = [], flowTimeoutMinutes: Int? = nil
+        furtherPrefixes: [IPPrefix] = [], flowTimeoutMinutes: Int? = nil,
+        hostsIntentPolicyServices: Bool = false
     ) {
         self.id = id
         self.guid = guid
@@ -52,6 +67,7 @@ package struct VirtualNetwork: Hashable, Sendable {
         self.peerings = peerings
         self.furtherPrefixes = furtherPrefixes
         self.flowTimeoutMinutes = flowTimeoutMinutes
+        self.hostsIntentPolicyServices = hostsIntentPolicyServices
     }
 
     /// The prefixes of the tag `VirtualNetwork` on interfaces of this network (S10).

@@ -11,6 +11,8 @@ package enum Field: Hashable, Sendable, CaseIterable {
     /// The first and second 16 bits of the transport header.
     case sourcePort, destinationPort
     case icmpType, icmpv6Type
+    /// The flags of a TCP header, 8 bits: SYN is 2.
+    case tcpFlags
     /// `NFT_CT_STATE`: bits of `ConnectionState`.
     case connectionState
     /// `NFT_CT_LABELS`: 128 bits.
@@ -21,7 +23,7 @@ package enum Field: Hashable, Sendable, CaseIterable {
     /// Bytes of a value in a register; device names are padded with zeros.
     package var width: Int {
         switch self {
-        case .family, .protocol, .icmpType, .icmpv6Type: 1
+        case .family, .protocol, .icmpType, .icmpv6Type, .tcpFlags: 1
         case .sourcePort, .destinationPort: 2
         case .ipSource, .ipDestination, .connectionState: 4
         case .originalPackets: 8
@@ -51,5 +53,7 @@ package enum Comparison: Hashable, Sendable {
     case range(ClosedRange<UInt128>)
     /// At least one of these bits is set.
     case hasAny(UInt128)
+    /// None of these bits is set.
+    case hasNone(UInt128)
     case isGreater(than: UInt128)
 }

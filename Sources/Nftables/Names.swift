@@ -16,6 +16,13 @@ package struct SetName: Hashable, Comparable, Sendable, CustomStringConvertible 
     package static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }
 
+/// The name of a `ct timeout` object.
+package struct TimeoutName: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let description: String
+    package init(_ text: String) { description = text }
+    package static func < (left: Self, right: Self) -> Bool { left.description < right.description }
+}
+
 package struct CounterName: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let description: String
     package init(_ text: String) { description = text }

@@ -6,9 +6,12 @@ package enum Operation: Hashable, Sendable {
     /// The chain without its rules.
     case addChain(ChainName, Attachpoint?)
     case addCounter(CounterName)
+    case addTimeout(TimeoutObject)
     /// The set without its elements.
     case addSet(NamedSet)
     case addElements([SetElement], to: NamedSet)
+    /// By key; each must be there.
+    case deleteElements([SetElement], from: NamedSet)
     /// Behind the chain's last rule.
     case addRule(Rule, to: ChainName)
     /// Before the rule that stands at `index`, which stands behind it from then on. Indexes, here and below, are those
@@ -20,6 +23,7 @@ package enum Operation: Hashable, Sendable {
     case deleteChain(ChainName)
     case deleteSet(SetName)
     case deleteCounter(CounterName)
+    case deleteTimeout(TimeoutName)
     case deleteTable
 }
 
@@ -31,9 +35,9 @@ extension Operation: CustomStringConvertible {
         case .addChain(let name, let point): "add chain \(name)" + (point.map { " { \($0) }" } ?? "")
         case .addCounter(let name): "add counter \(name)"
         case .addSet(let set): "add \(set.isVerdictMap ? "map" : "set") \(set.name)"
-        case .addElements(let elements, let set):
-            "add element \(set.name) { \(elements.prefix(4).map(set.text(of:)).joined(separator: ", "))"
-                + (elements.count > 4 ? ", … \(elements.count) in all }" : " }")
+        case .addTimeout(let object): "add ct timeout \(object.name)"
+        case .addElements(let elements, let set): "add element \(set.name) \(set.summary(of: elements))"
+        case .deleteElements(let elements, let set): "delete element \(set.name) \(set.summary(of: elements))"
         case .addRule(let rule, let chain): "add rule \(chain) \(rule)"
         case .insertRule(let rule, let index, let chain): "insert rule \(chain) index \(index) \(rule)"
         case .replaceRule(let index, let chain, let rule): "replace rule \(chain) index \(index) \(rule)"
@@ -42,7 +46,15 @@ extension Operation: CustomStringConvertible {
         case .deleteChain(let name): "delete chain \(name)"
         case .deleteSet(let name): "delete set \(name)"
         case .deleteCounter(let name): "delete counter \(name)"
+        case .deleteTimeout(let name): "delete ct timeout \(name)"
         case .deleteTable: "delete table"
         }
+    }
+}
+
+extension NamedSet {
+    fileprivate func summary(of elements: [SetElement]) -> String {
+        "{ \(elements.prefix(4).map(text(of:)).joined(separator: ", "))"
+            + (elements.count > 4 ? ", … \(elements.count) in all }" : " }")
     }
 }

@@ -4,7 +4,7 @@ extension Rule: CustomStringConvertible {
     package var description: String {
         var words: [String] = []
         for (index, step) in steps.enumerated() {
-            let rest = steps[(index + 1)...].compactMap(\.field)
+            let rest = steps[(index + 1)...].flatMap(\.fields)
             switch step {
             case .match(.family, .equals(let family)) where rest.contains(where: { $0.impliedFamily == family }):
                 continue
@@ -32,10 +32,12 @@ extension Rule: CustomStringConvertible {
 extension Step: CustomStringConvertible {
     package var description: String { text(ports: "th") }
 
-    var field: Field? {
+    /// What it looks at.
+    var fields: [Field] {
         switch self {
-        case .match(let field, _), .lookup(let field, _), .dispatch(let field, _): field
-        case .counter, .setLabel, .log, .verdict: nil
+        case .match(let field, _), .lookup(let field, _), .dispatch(let field, _): [field]
+        case .membership(let fields, _, _): fields
+        case .counter, .setLabel, .log, .setTimeout, .verdict: []
         }
     }
 
@@ -43,10 +45,13 @@ extension Step: CustomStringConvertible {
         switch self {
         case .match(let field, let comparison): field.text(of: comparison, ports: prefix)
         case .lookup(let field, let set): "\(field.name(ports: prefix)) @\(set)"
+        case .membership(let fields, let set, let isIn):
+            fields.map { $0.name(ports: prefix) }.joined(separator: " . ") + (isIn ? " @\(set)" : " != @\(set)")
         case .dispatch(let field, let map): "\(field.name(ports: prefix)) vmap @\(map)"
         case .counter(let name): "counter name \"\(name)\""
         case .setLabel(let bits): "ct label set \(LabelBits.text(of: bits, separator: " | "))"
         case .log(let copy): "\(copy)"
+        case .setTimeout(let name): "ct timeout set \"\(name)\""
         case .verdict(let verdict): "\(verdict)"
         }
     }
@@ -74,6 +79,7 @@ extension Field {
         switch self {
         case .icmpType: 1
         case .icmpv6Type: 58
+        case .tcpFlags: 6
         default: nil
         }
     }
@@ -92,6 +98,7 @@ extension Field {
         case .destinationPort: "\(prefix) dport"
         case .icmpType: "icmp type"
         case .icmpv6Type: "icmpv6 type"
+        case .tcpFlags: "tcp flags"
         case .connectionState: "ct state"
         case .connectionLabel: "ct label"
         case .originalPackets: "ct original packets"
@@ -111,6 +118,7 @@ extension Field {
             let bounds = [range.lowerBound, range.upperBound]
             return "\(name) " + bounds.map { isNamed ? "\($0)" : text(of: $0) }.joined(separator: "-")
         case .hasAny(let bits): return "\(name) \(text(of: bits))"
+        case .hasNone(let bits): return "\(name) ! \(text(of: bits))"
         case .isGreater(let value): return "\(name) > \(text(of: value))"
         }
     }
@@ -129,6 +137,7 @@ extension Field {
         case .icmpv6Type: ICMPTypeNames.v6[value] ?? "\(value)"
         case .connectionState: ConnectionState(rawValue: UInt32(truncatingIfNeeded: value)).description
         case .connectionLabel: LabelBits.text(of: value, separator: ",")
+        case .tcpFlags: TCPFlagNames.text(of: value)
         default: "\(value)"
         }
     }
@@ -152,6 +161,14 @@ package enum DeviceName {
     static func text(of value: UInt128) -> String {
         let bytes = (0..<16).map { UInt8(truncatingIfNeeded: value >> UInt128(120 - 8 * $0)) }
         return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+}
+
+/// nft's names of TCP flags.
+enum TCPFlagNames {
+    private static let names = ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"]
+    static func text(of bits: UInt128) -> String {
+        names.enumerated().filter { bits >> UInt128($0.offset) & 1 == 1 }.map(\.element).joined(separator: ",")
     }
 }
 

@@ -30,12 +30,17 @@ package struct PacketCopy: Hashable, Sendable {
 package enum Step: Hashable, Sendable {
     case match(Field, Comparison)
     case lookup(Field, in: SetName)
+    /// Goes on where the fields, one behind the other, are an element of the set (`isIn`), or where they are none.
+    case membership([Field], of: SetName, isIn: Bool)
     /// Does what the map holds for the field's value; a value it does not hold ends the rule.
     case dispatch(Field, through: SetName)
     case counter(CounterName)
     /// Sets these bits in the connection's label beside those it has (the kernel ORs them in).
     case setLabel(UInt128)
     case log(PacketCopy)
+    /// Gives a connection that is not confirmed yet the time-outs of a `ct timeout` object; without effect on other
+    /// protocols and on confirmed ones. The last one wins.
+    case setTimeout(TimeoutName)
     case verdict(Verdict)
 }
 

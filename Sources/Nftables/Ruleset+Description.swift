@@ -9,6 +9,7 @@ extension Ruleset: CustomStringConvertible {
         let ordered = chains.values.sorted(by: Self.inReadingOrder)
         lines += ordered.filter { $0.attachpoint == nil }.map { "\tchain \($0.name) { }" }
         lines += counters.sorted().map { "\tcounter \($0) { }" }
+        for timeout in timeouts.values.sorted(by: { $0.name < $1.name }) { lines += ["", timeout.description] }
         for set in sets.values.sorted(by: { $0.name < $1.name }) { lines += ["", set.description] }
         for chain in ordered { lines += ["", chain.description] }
         return lines.joined(separator: "\n") + "\n}\n"
@@ -42,7 +43,8 @@ extension NamedSet: CustomStringConvertible {
     package var description: String {
         var lines = ["\t\(isVerdictMap ? "map" : "set") \(name) {"]
         lines.append("\t\ttype \(keyType.nftName)\(isVerdictMap ? " : verdict" : "")")
-        if isInterval { lines.append("\t\tflags interval") }
+        let flags = [isInterval ? "interval" : nil, expires ? "timeout" : nil].compactMap(\.self)
+        if !flags.isEmpty { lines.append("\t\tflags \(flags.joined(separator: ","))") }
         if !elements.isEmpty {
             let separator = ",\n\t\t\t     "
             lines.append("\t\telements = { \(elements.map(text(of:)).joined(separator: separator)) }")
@@ -51,12 +53,16 @@ extension NamedSet: CustomStringConvertible {
     }
 
     package func text(of element: SetElement) -> String {
-        let key: String =
-            switch element.key {
-            case .device(let name): "\"\(name)\""
-            case .values(let range): keyType.text(of: range)
-            }
+        let key = keyType.text(of: element.key) + (element.timeout.map { " timeout \($0)ms" } ?? "")
         return element.verdict.map { "\(key) : \($0)" } ?? key
+    }
+}
+
+extension TimeoutObject: CustomStringConvertible {
+    package var description: String {
+        let policy = transport == .tcp ? "established : \(seconds)s" : "unreplied : \(seconds)s, replied : \(seconds)s"
+        return ["\tct timeout \(name) {", "\t\tprotocol \(transport)", "\t\tpolicy = { \(policy) }", "\t}"]
+            .joined(separator: "\n")
     }
 }
 
@@ -68,6 +74,17 @@ extension KeyType {
         case .inetService: "inet_service"
         case .inetProtocol: "inet_proto"
         case .deviceName: "ifname"
+        case .concatenation(let types): types.map(\.nftName).joined(separator: " . ")
+        }
+    }
+
+    func text(of key: SetKey) -> String {
+        switch (key, self) {
+        case (.device(let name), _): "\"\(name)\""
+        case (.values(let range), _): text(of: range)
+        case (.concatenation(let keys), .concatenation(let types)):
+            zip(types, keys).map { $0.text(of: $1) }.joined(separator: " . ")
+        case (.concatenation, _): ""
         }
     }
 
@@ -89,7 +106,7 @@ extension KeyType {
         case .ipv4Address: IPv4Address(UInt32(truncatingIfNeeded: value)).description
         case .ipv6Address: IPv6Address(value).description
         case .inetProtocol: ProtocolNames.text(of: value)
-        case .inetService, .deviceName: "\(value)"
+        case .inetService, .deviceName, .concatenation: "\(value)"
         }
     }
 }

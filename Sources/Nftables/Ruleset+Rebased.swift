@@ -54,7 +54,7 @@ extension Ruleset {
         var used: Set<SetName> = []
         for step in chains.values.flatMap(\.rules).flatMap(\.steps) {
             switch step {
-            case .lookup(_, let name), .dispatch(_, let name): used.insert(name)
+            case .lookup(_, let name), .dispatch(_, let name), .membership(_, let name, _): used.insert(name)
             default: break
             }
         }

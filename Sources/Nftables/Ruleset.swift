@@ -31,15 +31,22 @@ package struct Chain: Hashable, Sendable {
 }
 
 /// What the keys of a set are.
-package enum KeyType: Hashable, Sendable, CaseIterable {
+package enum KeyType: Hashable, Sendable {
     case ipv4Address, ipv6Address, inetService, inetProtocol, deviceName
+    /// Several values one behind the other, each in a register of its own or several: `ifname . ipv4_addr`.
+    indirect case concatenation([KeyType])
 
+    /// Of one value, or of every value but a concatenation.
+    package static let simple: [KeyType] = [.ipv4Address, .ipv6Address, .inetService, .inetProtocol, .deviceName]
+
+    /// Bytes. In a concatenation each value takes whole registers of 4 bytes.
     package var width: Int {
         switch self {
         case .inetProtocol: 1
         case .inetService: 2
         case .ipv4Address: 4
         case .ipv6Address, .deviceName: 16
+        case .concatenation(let types): types.reduce(0) { $0 + ($1.width + 3) / 4 * 4 }
         }
     }
 }
@@ -48,16 +55,21 @@ package enum SetKey: Hashable, Sendable {
     /// One value or, in an interval set, a closed range of values; host order.
     case values(ClosedRange<UInt128>)
     case device(String)
+    /// One key for each part of a concatenation; single values alone.
+    indirect case concatenation([SetKey])
 }
 
 package struct SetElement: Hashable, Sendable {
     package var key: SetKey
     /// What a map does; nil in a plain set.
     package var verdict: Verdict?
+    /// In a set whose elements expire (`NamedSet.expires`): after this many milliseconds.
+    package var timeout: UInt64?
 
-    package init(_ key: SetKey, verdict: Verdict? = nil) {
+    package init(_ key: SetKey, verdict: Verdict? = nil, timeout: UInt64? = nil) {
         self.key = key
         self.verdict = verdict
+        self.timeout = timeout
     }
 }
 
@@ -68,16 +80,40 @@ package struct NamedSet: Hashable, Sendable {
     package var keyType: KeyType
     package var isInterval: Bool
     package var isVerdictMap: Bool
+    /// Elements come and go by themselves (`NFT_SET_TIMEOUT`): they are no part of the ruleset, neither compared nor read
+    /// back, and `elements` is empty.
+    package var expires: Bool
     package var elements: [SetElement]
 
     package init(
-        _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, elements: [SetElement]
+        _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, expires: Bool = false,
+        elements: [SetElement]
     ) {
         self.name = name
         self.keyType = keyType
         self.isInterval = isInterval
         self.isVerdictMap = isVerdictMap
+        self.expires = expires
         self.elements = elements
+    }
+}
+
+/// Time-outs of connections, as an object that rules give to them (`ct timeout`). TCP: of established connections; UDP:
+/// answered or not. Others stay the kernel's own.
+package struct TimeoutObject: Hashable, Sendable {
+    package let name: TimeoutName
+    package var transport: Transport
+    package var seconds: UInt32
+
+    package enum Transport: UInt8, Hashable, Sendable, CaseIterable {
+        case tcp = 6
+        case udp = 17
+    }
+
+    package init(_ name: TimeoutName, transport: Transport, seconds: UInt32) {
+        self.name = name
+        self.transport = transport
+        self.seconds = seconds
     }
 }
 
@@ -87,13 +123,18 @@ package struct Ruleset: Hashable, Sendable {
     package var chains: [ChainName: Chain]
     package var sets: [SetName: NamedSet]
     package var counters: Set<CounterName>
+    package var timeouts: [TimeoutName: TimeoutObject]
     /// Switched off by somebody (`flags dormant`): its chains see no packet.
     package var isDormant = false
 
-    package init(table: String, chains: [Chain] = [], sets: [NamedSet] = [], counters: Set<CounterName> = []) {
+    package init(
+        table: String, chains: [Chain] = [], sets: [NamedSet] = [], counters: Set<CounterName> = [],
+        timeouts: [TimeoutObject] = []
+    ) {
         self.table = table
         self.chains = Dictionary(chains.map { ($0.name, $0) }) { first, _ in first }
         self.sets = Dictionary(sets.map { ($0.name, $0) }) { first, _ in first }
         self.counters = counters
+        self.timeouts = Dictionary(timeouts.map { ($0.name, $0) }) { first, _ in first }
     }
 }

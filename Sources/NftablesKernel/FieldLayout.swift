@@ -20,6 +20,7 @@ extension Field {
         case .sourcePort: .payload(base: transport, offset: 0, length: 2)
         case .destinationPort: .payload(base: transport, offset: 2, length: 2)
         case .icmpType, .icmpv6Type: .payload(base: transport, offset: 0, length: 1)
+        case .tcpFlags: .payload(base: transport, offset: 13, length: 1)
         case .connectionState: .conntrack(key: NFT_CT_STATE.rawValue, direction: nil)
         case .connectionLabel: .conntrack(key: NFT_CT_LABELS.rawValue, direction: nil)
         case .originalPackets: .conntrack(key: NFT_CT_PKTS.rawValue, direction: 0)

@@ -53,6 +53,8 @@ struct OperationEncoder: ~Copyable {
             return [scratch.message(NFT_MSG_DELSET, object)]
         case .addElements(let elements, let set):
             return try messages(for: elements, of: set)
+        case .addTimeout, .deleteTimeout, .deleteElements:
+            throw KernelError(errno: 95, doing: "encode an operation", object: "\(operation)")
         case .addRule(let rule, let chain):
             let object = try RuleObject.encoding(rule, table: table, chain: chain)
             let flags = NLM_F_CREATE | NLM_F_APPEND

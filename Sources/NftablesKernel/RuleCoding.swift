@@ -39,6 +39,8 @@ extension Step {
             return try field.expressions(for: comparison)
         case .lookup(let field, let set):
             return [field.load, .lookup(set: set.description, yieldsVerdict: false)]
+        case .membership, .setTimeout:
+            throw KernelError(errno: 95, doing: "encode a rule", object: "\(self)")
         case .dispatch(let field, let map):
             return [field.load, .lookup(set: map.description, yieldsVerdict: true)]
         case .counter(let name):
@@ -72,6 +74,7 @@ extension Field {
             guard isBitmask else { throw refusal(of: comparison) }
             let mask = bytes(of: try checked(bits, in: comparison))
             return [load, .bitwise(mask: mask), .compare(.notEqual, bytes(of: 0))]
+        case .hasNone: throw refusal(of: comparison)
         case .isGreater(let value):
             guard isOrdered else { throw refusal(of: comparison) }
             return loadInNetworkOrder + [

@@ -12,11 +12,12 @@ extension KeyType {
         case .inetProtocol: 12
         case .inetService: 13
         case .deviceName: 41
+        case .concatenation(let types): types.reduce(0) { $0 << 6 | $1.number }
         }
     }
 
     init?(number: UInt32, width: UInt32) {
-        guard let type = Self.allCases.first(where: { $0.number == number && $0.width == Int(width) }) else {
+        guard let type = Self.simple.first(where: { $0.number == number && $0.width == Int(width) }) else {
             return nil
         }
         self = type
@@ -27,6 +28,7 @@ extension KeyType {
         switch self {
         case .inetProtocol: 0
         case .deviceName: 1
+        case .concatenation: 0
         case .ipv4Address, .ipv6Address, .inetService: 2
         }
     }
@@ -61,6 +63,7 @@ extension NamedSet {
         for element in elements {
             guard (element.verdict != nil) == isVerdictMap else { throw refusal(of: element, "a verdict in maps only") }
             switch element.key {
+            case .concatenation: throw refusal(of: element, "not yet")
             case .device(let name):
                 guard keyType == .deviceName, !isInterval, (1...15).contains(name.utf8.count), !name.utf8.contains(0)
                 else { throw refusal(of: element, "a device name has 1 to 15 bytes and stands in a set of ifname") }

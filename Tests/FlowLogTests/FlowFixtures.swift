@@ -27,7 +27,7 @@ enum Fixture {
     ) -> StageRecord {
         let group = level == .nic ? webGroup : subnetGroup
         return StageRecord(
-            level: level, rule: RuleReference(networkSecurityGroup: group, name: name, isDefault: isDefault),
+            level: level, rule: RuleReference(owner: group, name: name, kind: isDefault ? .default : .custom),
             groupGUID: UUID(named: group.name), priority: Priority(priority), access: access, location: location,
             isDerived: isDerived)
     }

@@ -78,7 +78,7 @@ struct JSONLineTests {
 
     @Test("a gap")
     func gap() throws {
-        let rule = RuleReference(networkSecurityGroup: Fixture.webGroup, name: "web", isDefault: false)
+        let rule = RuleReference(owner: Fixture.webGroup, name: "web", kind: .custom)
         var gap = GapRecord(
             from: Fixture.time, to: Fixture.after(3), missing: 1712, reason: .captureOverrun, rule: rule)
         #expect(

@@ -114,7 +114,7 @@ struct NSGFlowLogTests {
         var later = try Fixture.refused()
         later.stages = [Fixture.stage(.subnet, "all", .allow), Fixture.stage(.nic, "no-ssh", .deny)]
         let names = { (record: FlowRecord) in
-            record.decidingStage.map { "\($0.rule.networkSecurityGroup.name) \($0.rule.name)" }
+            record.decidingStage.map { "\($0.rule.group.name) \($0.rule.name)" }
         }
         #expect(try names(Fixture.web(.began)) == "snet-nsg AllowInternetOutBound")
         #expect(try names(Fixture.refused()) == "snet-nsg DenyAllInBound")
@@ -187,7 +187,7 @@ struct NSGFlowLogTests {
     @Test("no name leads out of the log folder", arguments: ["..", ".", "a\u{0}b", "../../etc", "A\nB"])
     func pathsStayInside(name: String) throws {
         var record = try Fixture.web(.began)
-        record.stages[1].rule.networkSecurityGroup = ResourceID("/subscriptions/\(name)/resourceGroups/\(name)")
+        record.stages[1].rule.owner = ResourceID("/subscriptions/\(name)/resourceGroups/\(name)")
         let path = try #require(blocks([record]).first).path
         #expect(!path.split(separator: "/").contains { $0 == ".." || $0 == "." })
         #expect(!path.unicodeScalars.contains { $0.value < 0x20 })

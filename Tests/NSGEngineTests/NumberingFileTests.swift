@@ -38,7 +38,7 @@ struct NumberingFileTests {
         #expect(numbering.rules[old] == nil)
     }
 
-    @Test("a damaged file is told", arguments: ["{}", #"{"version":2,"rules":[]}"#, "[1]"])
+    @Test("a damaged file is told", arguments: ["{}", #"{"version":3,"rules":[]}"#, "[1]"])
     func damaged(text: String) throws {
         #expect(NumberingFile.numbering(try JSONValue(parsing: text, dialect: .json)) == nil)
     }

@@ -49,7 +49,7 @@ enum TwoMachines {
 
     /// The number of a rule of a group; a default rule too.
     static func number(_ name: String, of group: String, in policy: Policy) throws -> RuleNumber {
-        try #require(policy.numbering.rules.first { $0.value.name == name && $0.value.group.name == group }?.key)
+        try #require(policy.numbering.rules.first { $0.value.name == name && $0.value.owner.name == group }?.key)
     }
 
     /// What the kernel writes into the label of a flow that is allowed: outbound at db1, inbound at web1.

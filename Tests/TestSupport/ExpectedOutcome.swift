@@ -67,10 +67,10 @@ extension CompiledPolicy {
             let direction: Direction = (side == .entry) == (binding.attachment == .host) ? .inbound : .outbound
             let decision = evaluator.decision(for: packet.flow, at: binding.networkInterface, direction)
             // What is exempt is between neighbours: what is forwarded is not.
-            if decision.isExempt, packet.path != .forward { return outcome }
+            if decision.platform == .link, packet.path != .forward { return outcome }
             for stage in decision.stages {
-                outcome.counters[names.counterName(of: NumberedRule(stage.rule, of: stage.group)), default: 0] += 1
-                guard let number = numbering.number(of: stage.rule, in: stage.group) else { continue }
+                outcome.counters[names.counterName(of: NumberedRule(stage.rule)), default: 0] += 1
+                guard let number = numbering.number(of: stage.rule) else { continue }
                 let slot = LabelSlot(side: side, level: stage.level)
                 if stage.access == .deny {
                     outcome.verdict = .drop

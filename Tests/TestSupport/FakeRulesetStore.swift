@@ -86,132 +86,15 @@ private struct FakeTransaction {
             ruleset = nil
             return
         }
-        try Self.carryOut(operation, on: &present)
+        do throws(Refusal) {
+            try present.apply(operation)
+        } catch {
+            throw refusal(error.errno, operation)
+        }
         ruleset = present
     }
 
-    private static func carryOut(_ operation: Operation, on present: inout Ruleset) throws(KernelError) {
-        switch operation {
-        case .addTable, .deleteTable:
-            break
-        case .wakeTable:
-            present.isDormant = false
-        case .addChain(let name, let attachpoint):
-            guard present.chains[name] == nil else { throw refusal(17, operation) }
-            present.chains[name] = Chain(name, at: attachpoint, rules: [])
-        case .addCounter(let name):
-            guard present.counters.insert(name).inserted else { throw refusal(17, operation) }
-        case .addSet(var set):
-            guard present.sets[set.name] == nil else { throw refusal(17, operation) }
-            set.elements = []
-            present.sets[set.name] = set
-        case .addElements(let elements, let set):
-            try add(elements, to: set.name, of: &present, operation)
-        case .addRule(let rule, let chain):
-            guard present.chains[chain] != nil else { throw refusal(2, operation) }
-            try check(rule, in: present, operation)
-            present.chains[chain]?.rules.append(rule)
-        case .insertRule(let rule, let index, let chain):
-            guard let count = present.chains[chain]?.rules.count, (0...count).contains(index) else {
-                throw refusal(2, operation)
-            }
-            try check(rule, in: present, operation)
-            present.chains[chain]?.rules.insert(rule, at: index)
-        case .replaceRule(let index, let chain, let rule):
-            guard present.chains[chain]?.rules.indices.contains(index) == true else { throw refusal(2, operation) }
-            try check(rule, in: present, operation)
-            present.chains[chain]?.rules[index] = rule
-        case .deleteRule(let index, let chain):
-            guard present.chains[chain]?.rules.indices.contains(index) == true else { throw refusal(2, operation) }
-            present.chains[chain]?.rules.remove(at: index)
-        case .flushChain(let name):
-            guard present.chains[name] != nil else { throw refusal(2, operation) }
-            present.chains[name]?.rules = []
-        case .deleteChain(let name):
-            guard let chain = present.chains[name] else { throw refusal(2, operation) }
-            // The kernel counts a chain's own rules as users.
-            guard chain.rules.isEmpty, !present.targets.contains(name) else { throw refusal(16, operation) }
-            present.chains[name] = nil
-        case .deleteSet(let name):
-            guard present.sets[name] != nil else { throw refusal(2, operation) }
-            guard !present.usedSets.contains(name) else { throw refusal(16, operation) }
-            present.sets[name] = nil
-        case .deleteCounter(let name):
-            guard present.counters.contains(name) else { throw refusal(2, operation) }
-            guard !present.usedCounters.contains(name) else { throw refusal(16, operation) }
-            present.counters.remove(name)
-        }
-    }
-
-    private static func add(
-        _ elements: [SetElement], to name: SetName, of present: inout Ruleset, _ operation: Operation
-    ) throws(KernelError) {
-        guard var set = present.sets[name] else { throw refusal(2, operation) }
-        for element in elements {
-            guard (element.verdict != nil) == set.isVerdictMap else { throw refusal(22, operation) }
-            if let target = element.verdict?.target, present.chains[target] == nil { throw refusal(2, operation) }
-        }
-        set.elements += elements
-        set.elements.sort { Self.precedes($0.key, $1.key) }
-        for (left, right) in zip(set.elements, set.elements.dropFirst()) where !Self.precedes(left.key, right.key) {
-            throw refusal(17, operation)
-        }
-        present.sets[name] = set
-    }
-
-    /// Wholly before: keys that overlap precede neither way.
-    private static func precedes(_ left: SetKey, _ right: SetKey) -> Bool {
-        switch (left, right) {
-        case (.values(let left), .values(let right)): left.upperBound < right.lowerBound
-        case (.device(let left), .device(let right)): left < right
-        case (.values, .device): true
-        case (.device, .values): false
-        }
-    }
-
-    private static func check(_ rule: Rule, in present: Ruleset, _ operation: Operation) throws(KernelError) {
-        for step in rule.steps {
-            let isSound: Bool =
-                switch step {
-                case .lookup(_, let set): present.sets[set].map { !$0.isVerdictMap } ?? false
-                case .dispatch(_, let map): present.sets[map].map { $0.isVerdictMap } ?? false
-                case .counter(let name): present.counters.contains(name)
-                case .verdict(let verdict):
-                    verdict.target.map { present.chains[$0]?.attachpoint == nil && present.chains[$0] != nil } ?? true
-                case .match, .setLabel, .log: true
-                }
-            guard isSound else { throw refusal(2, operation) }
-        }
-    }
-
-    private static func refusal(_ errno: Int32, _ operation: Operation) -> KernelError {
+    private func refusal(_ errno: Int32, _ operation: Operation) -> KernelError {
         KernelError(errno: errno, doing: "commit", object: "\(operation)")
-    }
-
-    private func refusal(_ errno: Int32, _ operation: Operation) -> KernelError { Self.refusal(errno, operation) }
-}
-
-extension Ruleset {
-    private var steps: [Step] { chains.values.flatMap { $0.rules.flatMap(\.steps) } }
-
-    /// Chains that a rule or an element goes to.
-    fileprivate var targets: Set<ChainName> {
-        var found = Set(sets.values.flatMap { $0.elements.compactMap { $0.verdict?.target } })
-        for case .verdict(let verdict) in steps { if let target = verdict.target { found.insert(target) } }
-        return found
-    }
-
-    fileprivate var usedSets: Set<SetName> {
-        Set(
-            steps.compactMap { step in
-                switch step {
-                case .lookup(_, let set), .dispatch(_, let set): set
-                default: nil
-                }
-            })
-    }
-
-    fileprivate var usedCounters: Set<CounterName> {
-        Set(steps.compactMap { step in if case .counter(let name) = step { name } else { nil } })
     }
 }

@@ -137,7 +137,7 @@ private struct EstateMaker {
         let network = pick(networks)
         let isIPv6 = chance(25)
         return SecurityRule(
-            id: group.child("securityRules", name), name: name, protocol: pick(RuleProtocol.allCases),
+            id: group.child("securityRules", name), owner: group, name: name, protocol: pick(RuleProtocol.allCases),
             source: side(network, isIPv6), sourcePorts: chance(75) ? [.any] : ports(),
             destination: side(network, isIPv6), destinationPorts: chance(35) ? [.any] : ports(),
             access: chance(50) ? .allow : .deny, priority: Priority(priority), direction: direction)

@@ -93,6 +93,8 @@ package struct RulesetInterpreter: Sendable {
                 guard let value = load(field, rule, &walk), comparison.holds(for: value, of: field) else { return nil }
             case .lookup(let field, let name):
                 guard find(field, in: name, rule, &walk) != nil else { return nil }
+            case .membership(let fields, let name, let isIn):
+                guard let element = find(fields, in: name, rule, &walk), (element != nil) == isIn else { return nil }
             case .dispatch(let field, let name):
                 guard let element = find(field, in: name, rule, &walk) else { return nil }
                 guard let verdict = element.verdict else {
@@ -106,6 +108,9 @@ package struct RulesetInterpreter: Sendable {
             case .setLabel(let bits):
                 if let label = walk.packet.label { walk.packet.label = label | bits }
                 walk.outcome.label = walk.packet.label
+            case .setTimeout(let name):
+                if ruleset.timeouts[name] == nil { walk.outcome.faults.append("no ct timeout \(name)") }
+                walk.outcome.timeout = name
             case .log(let copy):
                 walk.outcome.logs.append(copy.prefix)
             case .verdict(let verdict):
@@ -121,6 +126,25 @@ package struct RulesetInterpreter: Sendable {
             walk.outcome.faults.append("`\(rule)` loads \(field) of \(walk.packet.flow)")
         }
         return value
+    }
+
+    /// Nil where a field cannot be loaded.
+    private func find(_ fields: [Field], in name: SetName, _ rule: Rule, _ walk: inout Walk) -> SetElement?? {
+        guard let set = sets[name] else {
+            walk.outcome.faults.append("`\(rule)`: no set \(name)")
+            return nil
+        }
+        walk.outcome.lookups += 1
+        var keys: [SetKey] = []
+        for field in fields {
+            if field.isDevice {
+                keys.append(.device(walk.packet.device(field, at: walk.hook)))
+            } else {
+                guard let value = load(field, rule, &walk) else { return nil }
+                keys.append(.values(value...value))
+            }
+        }
+        return .some(set.element(.concatenation(keys)))
     }
 
     private func find(_ field: Field, in name: SetName, _ rule: Rule, _ walk: inout Walk) -> SetElement? {
@@ -144,6 +168,7 @@ extension Comparison {
                 ? (value ^ prefix) >> UInt128(field.width * 8 - length) == 0 : length == 0
         case .range(let range): range.contains(value)
         case .hasAny(let bits): value & bits != 0
+        case .hasNone(let bits): value & bits == 0
         case .isGreater(let bound): value > bound
         }
     }
@@ -153,12 +178,14 @@ extension Comparison {
 private struct IndexedSet: Sendable {
     private var devices: [String: SetElement] = [:]
     private var values: [UInt128: SetElement] = [:]
+    private var concatenations: [SetKey: SetElement] = [:]
     private var ranges: [(range: ClosedRange<UInt128>, element: SetElement)] = []
 
     init(_ set: NamedSet) {
         for element in set.elements {
             switch element.key {
             case .device(let name): devices[name] = element
+            case .concatenation: concatenations[element.key] = element
             case .values(let range) where range.lowerBound == range.upperBound && !set.isInterval:
                 values[range.lowerBound] = element
             case .values(let range): ranges.append((range, element))
@@ -168,6 +195,7 @@ private struct IndexedSet: Sendable {
     }
 
     func element(device: String) -> SetElement? { devices[device] }
+    func element(_ key: SetKey) -> SetElement? { concatenations[key] }
 
     func element(holding value: UInt128) -> SetElement? {
         if let element = values[value] { return element }

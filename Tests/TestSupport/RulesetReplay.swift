@@ -4,6 +4,7 @@ package import Nftables
 package struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     package var operation: String
     package var reason: String
+    package var errno: Int32
     package var description: String { "\(operation): \(reason)" }
 }
 
@@ -11,29 +12,44 @@ extension Ruleset {
     /// Does one operation as the kernel does, and refuses what it refuses: what is there twice, what is not there, what
     /// is still in use.
     package mutating func apply(_ operation: Operation) throws(Refusal) {
-        func check(_ holds: Bool, _ reason: String) throws(Refusal) {
-            if !holds { throw Refusal(operation: "\(operation)", reason: reason) }
+        func check(_ holds: Bool, _ reason: String, _ errno: Int32 = 2) throws(Refusal) {
+            if !holds { throw Refusal(operation: "\(operation)", reason: reason, errno: errno) }
         }
+        let (exists, busy, invalid): (Int32, Int32, Int32) = (17, 16, 22)
         switch operation {
         case .addTable: break
         case .wakeTable: isDormant = false
         case .addChain(let name, let point):
-            try check(chains[name] == nil, "exists")
+            try check(chains[name] == nil, "exists", exists)
             chains[name] = Chain(name, at: point, rules: [])
         case .addCounter(let name):
-            try check(!counters.contains(name), "exists")
-            counters.insert(name)
-        case .addSet(let set):
-            try check(sets[set.name] == nil, "exists")
-            var empty = set
-            empty.elements = []
-            sets[set.name] = empty
+            try check(counters.insert(name).inserted, "exists", exists)
+        case .addTimeout(let object):
+            try check(timeouts.updateValue(object, forKey: object.name) == nil, "exists", exists)
+        case .addSet(var set):
+            try check(sets[set.name] == nil, "exists", exists)
+            set.elements = []
+            sets[set.name] = set
         case .addElements(let elements, let set):
-            try check(sets[set.name] != nil, "no such set")
-            for case let target? in elements.map({ $0.verdict?.target }) {
-                try check(chains[target] != nil, "no chain \(target)")
+            guard var present = sets[set.name] else { return try check(false, "no such set") }
+            for element in elements {
+                try check((element.verdict != nil) == present.isVerdictMap, "a verdict in maps only", invalid)
+                try check(element.verdict?.target.map { chains[$0] != nil } ?? true, "no such chain")
             }
-            sets[set.name]?.elements += elements
+            if present.expires { return }
+            present.elements += elements
+            present.elements.sort { $0.key.precedes($1.key) }
+            let isSound = zip(present.elements, present.elements.dropFirst()).allSatisfy { $0.key.precedes($1.key) }
+            try check(isSound, "elements overlap", exists)
+            sets[set.name] = present
+        case .deleteElements(let elements, let set):
+            guard var present = sets[set.name] else { return try check(false, "no such set") }
+            for element in elements {
+                let index = present.elements.firstIndex { $0.key == element.key }
+                try check(index != nil, "no such element")
+                if let index { present.elements.remove(at: index) }
+            }
+            sets[set.name] = present
         case .addRule(let rule, let name):
             try check(chains[name] != nil, "no such chain")
             try checkReferences(of: rule, operation)
@@ -53,21 +69,25 @@ extension Ruleset {
             try check(chains[name] != nil, "no such chain")
             chains[name]?.rules = []
         case .deleteChain(let name):
-            try check(chains[name]?.rules.isEmpty == true, "not there, or not empty")
-            try check(!verdicts.contains { $0.target == name }, "in use")
+            try check(chains[name] != nil, "no such chain")
+            // The kernel counts a chain's own rules as users.
+            try check(chains[name]?.rules.isEmpty == true, "not empty", busy)
+            try check(!verdicts.contains { $0.target == name }, "in use", busy)
             chains[name] = nil
         case .deleteSet(let name):
             try check(sets[name] != nil, "no such set")
-            try check(!steps.contains { $0.set == name }, "in use")
+            try check(!steps.contains { $0.set == name }, "in use", busy)
             sets[name] = nil
         case .deleteCounter(let name):
             try check(counters.contains(name), "no such counter")
-            try check(!steps.contains(.counter(name)), "in use")
+            try check(!steps.contains(.counter(name)), "in use", busy)
             counters.remove(name)
+        case .deleteTimeout(let name):
+            try check(timeouts[name] != nil, "no such object")
+            try check(!steps.contains(.setTimeout(name)), "in use", busy)
+            timeouts[name] = nil
         case .deleteTable:
-            chains = [:]
-            sets = [:]
-            counters = []
+            self = Ruleset(table: table)
         }
     }
 
@@ -79,11 +99,17 @@ extension Ruleset {
         for step in rule.steps {
             let isThere =
                 switch step {
-                case .verdict(let verdict): verdict.target.map { chains[$0] != nil } ?? true
+                case .verdict(let verdict):
+                    verdict.target.map { chains[$0] != nil && chains[$0]?.attachpoint == nil } ?? true
                 case .counter(let name): counters.contains(name)
-                default: step.set.map { sets[$0] != nil } ?? true
+                case .setTimeout(let name): timeouts[name] != nil
+                case .lookup(_, let set), .membership(_, let set, _): sets[set]?.isVerdictMap == false
+                case .dispatch(_, let map): sets[map]?.isVerdictMap == true
+                case .match, .setLabel, .log: true
                 }
-            if !isThere { throw Refusal(operation: "\(operation)", reason: "\(step) names what is not there") }
+            if !isThere {
+                throw Refusal(operation: "\(operation)", reason: "\(step) names what is not there", errno: 2)
+            }
         }
     }
 
@@ -133,8 +159,22 @@ extension Step {
     /// The set or map the step looks into.
     fileprivate var set: SetName? {
         switch self {
-        case .lookup(_, let name), .dispatch(_, let name): name
+        case .lookup(_, let name), .dispatch(_, let name), .membership(_, let name, _): name
         default: nil
+        }
+    }
+}
+
+extension SetKey {
+    /// Wholly before: keys that overlap precede neither way.
+    fileprivate func precedes(_ other: SetKey) -> Bool {
+        switch (self, other) {
+        case (.values(let left), .values(let right)): left.upperBound < right.lowerBound
+        case (.device(let left), .device(let right)): left < right
+        case (.concatenation(let left), .concatenation(let right)):
+            zip(left, right).lazy.filter { $0 != $1 }.map { $0.precedes($1) }.first ?? false
+        case (.values, _), (.device, .concatenation): true
+        case (.device, _), (.concatenation, _): false
         }
     }
 }

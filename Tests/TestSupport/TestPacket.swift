@@ -31,6 +31,8 @@ package struct TestPacket: Hashable, Sendable {
     package var state: ConnectionState
     /// The connection's label; nil where no connection stands behind the packet (invalid, untracked).
     package var label: UInt128?
+    /// 2, SYN alone, as a connection begins.
+    package var tcpFlags: UInt8 = 2
 
     package init(
         _ path: Path, from inputDevice: String? = nil, to outputDevice: String? = nil, _ flow: FlowTuple,
@@ -61,6 +63,8 @@ package struct PacketOutcome: Hashable, Sendable {
     /// What a correct ruleset never does, in words: naming what is not there, loading a field the packet does not have
     /// (the kernel would read other bytes of the packet).
     package var faults: [String] = []
+    /// The time-outs the connection was given.
+    package var timeout: TimeoutName?
 
     package init(label: UInt128?) { self.label = label }
 }
@@ -82,6 +86,7 @@ extension TestPacket {
         case .destinationPort: return flow.protocol.hasPorts ? flow.destinationPort.map { UInt128($0) } : nil
         case .icmpType: return flow.protocol == .icmp ? flow.icmpType.map { UInt128($0) } : nil
         case .icmpv6Type: return flow.protocol == .icmpv6 ? flow.icmpType.map { UInt128($0) } : nil
+        case .tcpFlags: return flow.protocol == .tcp ? UInt128(tcpFlags) : nil
         case .connectionState: return UInt128(state.rawValue)
         case .connectionLabel: return label
         case .originalPackets: return label == nil ? nil : 1
