@@ -92,6 +92,11 @@ package struct ChainNames: Sendable {
         "\(interface(id))/\(word(direction))\(isAgain ? "/again" : "")"
     }
     func invalidCounter(_ id: ResourceID) -> CounterName { CounterName("\(interface(id))/invalid") }
+    /// Packets with an address that is not the guest's (S13), by the direction in which they went.
+    package func foreignCounter(_ id: ResourceID, _ direction: Direction) -> CounterName {
+        CounterName("\(interface(id))/foreign/\(word(direction))")
+    }
+    func guardChain(_ id: ResourceID) -> String { "\(interface(id))/foreign" }
 
     private func word(_ direction: Direction) -> String { direction.rawValue.lowercased() }
 
@@ -143,4 +148,10 @@ package enum FixedNames {
     static let multicastCounter = CounterName("dropped/forwarded-multicast")
     static let portProtocols = SetName("protocols/with-ports")
     static let features = ChainName("features")
+    /// Where the security groups of the interface on a side are asked, behind the admin rules.
+    static func groups(_ side: DeviceSide, isAgain: Bool) -> String { "groups/\(side)\(isAgain ? "/again" : "")" }
+    /// `ct timeout` objects of `flowTimeoutInMinutes`.
+    package static func timeout(_ transport: TimeoutObject.Transport, minutes: Int) -> TimeoutName {
+        TimeoutName("idle/\(transport)-\(minutes)min")
+    }
 }

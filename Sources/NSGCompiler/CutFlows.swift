@@ -8,7 +8,7 @@ package import Nftables
 package enum CutFlows {
     package static let four = set("cut/v4", .ipv4Address)
     package static let six = set("cut/v6", .ipv6Address)
-    static let counter = CounterName("dropped/cut")
+    package static let counter = CounterName("dropped/cut")
 
     /// How long: as long as the kernel by itself would remember an established TCP connection; for UDP several times the
     /// longest idle time that its flows survive.
@@ -47,6 +47,12 @@ package enum CutFlows {
         NamedSet(
             SetName(name), keyType: .concatenation([address, address, .inetProtocol, .inetService, .inetService]),
             isInterval: false, expires: true, elements: [])
+    }
+
+    static func add(to builder: inout RulesetBuilder) {
+        builder.add(four)
+        builder.add(six)
+        builder.add(counter)
     }
 
     /// At the head of what judges first packets.

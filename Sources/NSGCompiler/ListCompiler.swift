@@ -10,6 +10,8 @@ struct ListCompiler {
     let names: ChainNames
     let numbering: RuleNumbering
     let packetCopy: (DecisionMark) -> Step?
+    /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
+    var next: ChainName?
 
     /// The trampoline by which the list is entered.
     func compile(into builder: inout RulesetBuilder) -> ChainName {
@@ -28,7 +30,9 @@ struct ListCompiler {
         switch rule.access {
         case .allow, .alwaysAllow:
             if use.writesLabel { action.append(.setLabel(FlowLabel.bits(number, in: use.slot))) }
-            action.append(.verdict(.return))
+            // Admin rules: Allow goes on to the security groups, AlwaysAllow leads past them (S8).
+            let goesOn = rule.access == .allow ? next : nil
+            action.append(.verdict(goesOn.map { .goto($0) } ?? .return))
         case .deny:
             if !use.writesLabel { action.append(.setLabel(FlowLabel.refused)) }
             action += [packetCopy(.denied(use.slot, number))].compactMap(\.self) + [.verdict(.drop)]

@@ -36,12 +36,15 @@ package struct PolicyCompiler {
         var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
         Skeleton.add(
-            to: &builder, input: targets.input, forward: targets.forward, output: targets.output, routes: routes)
+            to: &builder, input: targets.input, forward: targets.forward, output: targets.output, routes: routes,
+            prerouting: targets.prerouting)
         return builder.ruleset
     }
 
     /// What the three trampolines of the skeleton lead to.
     private struct Targets {
+        /// Only where guests are held to their addresses.
+        var prerouting: ChainName?
         var input: ChainName?
         var forward: ChainName?
         var output: ChainName?
@@ -54,11 +57,14 @@ package struct PolicyCompiler {
     }
 
     private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
-        let first = dispatch(isAgain: false, into: &builder)
+        CutFlows.add(to: &builder)
+        let guardCompiler = GuardCompiler(book: book, names: names)
+        let guests = guardCompiler.addresses(into: &builder)
+        let first = dispatch(isAgain: false, guests, into: &builder)
         let allowed = allowedChain(isAgain: false, into: &builder)
         var again: ChainName?
         if routes {
-            let maps = dispatch(isAgain: true, into: &builder)
+            let maps = dispatch(isAgain: true, guests, into: &builder)
             again = builder.content(
                 "again",
                 [
@@ -73,16 +79,18 @@ package struct PolicyCompiler {
         let settled = Rule(.verdict(.goto(allowed)))
 
         let input = builder.content(
-            "input/judge", shortCut + linkRules(.entry, into: &builder) + [entry, settled])
+            "input/judge", shortCut + CutFlows.rules + linkRules(.entry, into: &builder) + [entry, settled])
         let forward = builder.content(
-            "forward/judge", shortCut + Self.multicast(into: &builder) + [entry, exit, settled])
+            "forward/judge", shortCut + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
-            "output/judge", [Self.acceptDecided] + linkRules(.exit, into: &builder) + [exit, settled])
+            "output/judge",
+            [Self.acceptDecided] + CutFlows.rules + linkRules(.exit, into: &builder) + [exit, settled])
 
         let bound = devices("bound", book.estate.bindings, into: &builder)
         let enters = { (chain: ChainName) in Rule(.lookup(.inputDevice, in: bound), .verdict(.goto(chain))) }
         let leaves = { (chain: ChainName) in Rule(.lookup(.outputDevice, in: bound), .verdict(.goto(chain))) }
         return Targets(
+            prerouting: guests.map { guardCompiler.compile($0, into: &builder) },
             input: builder.content("input", [enters(input)]),
             forward: builder.content("forward", [enters(forward), leaves(forward)]),
             output: builder.content("output", [leaves(output)]))
@@ -138,47 +146,46 @@ package struct PolicyCompiler {
     // MARK: Interfaces
 
     /// Maps from devices to the chains of their interfaces, for packets that come in and for packets that go out.
-    private func dispatch(isAgain: Bool, into builder: inout RulesetBuilder) -> (entry: SetName, exit: SetName) {
+    private func dispatch(
+        isAgain: Bool, _ guests: GuardCompiler.Addresses?, into builder: inout RulesetBuilder
+    ) -> (entry: SetName, exit: SetName) {
+        let compiler = InterfaceCompiler(
+            book: book, names: names, numbering: numbering, packetCopy: packetCopy, guests: guests,
+            isAgain: isAgain)
         var elements: [DeviceSide: [SetElement]] = [:]
+        var groups: [DeviceSide: [SetElement]] = [:]
         for binding in book.estate.bindings.sorted(by: { $0.device < $1.device }) {
             for direction in Direction.allCases {
-                let chain = interfaceChain(binding, direction, isAgain: isAgain, into: &builder)
-                elements[DeviceSide(direction, binding.attachment), default: []].append(
-                    SetElement(.device(binding.device), verdict: .jump(chain)))
+                let side = DeviceSide(direction, binding.attachment)
+                let chain = compiler.compile(binding, direction, into: &builder)
+                elements[side, default: []].append(SetElement(.device(binding.device), verdict: .jump(chain)))
+                if let chain = compiler.compileGroups(binding, direction, into: &builder) {
+                    groups[side, default: []].append(SetElement(.device(binding.device), verdict: .goto(chain)))
+                }
+            }
+        }
+        if book.hasAdminLists {
+            for side in DeviceSide.allCases {
+                addGroupDispatch(side, groups[side] ?? [], isAgain: isAgain, into: &builder)
             }
         }
         let map = { (name: String, side: DeviceSide, builder: inout RulesetBuilder) in
             builder.set(
                 "devices/\(name)\(isAgain ? "-again" : "")", keyType: .deviceName, isInterval: false,
-                isVerdictMap: true,
-                elements[side] ?? [])
+                isVerdictMap: true, elements[side] ?? [])
         }
         return (map("entry", .entry, &builder), map("exit", .exit, &builder))
     }
 
-    /// Asks the lists of one interface in turn; where all allow, it ends and the caller goes on.
-    private func interfaceChain(
-        _ binding: Binding, _ direction: Direction, isAgain: Bool, into builder: inout RulesetBuilder
-    ) -> ChainName {
-        let invalid = names.invalidCounter(binding.networkInterface)
-        builder.add(invalid)
-        var rules = [
-            Rule(
-                .match(.connectionState, .hasAny(UInt128(ConnectionState.invalid.rawValue))), .counter(invalid),
-                .verdict(.drop))
-        ]
-        for list in book.lists(of: binding.networkInterface, direction) {
-            let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
-            let entrance = ChainName(ChainName.trampolinePrefix + names.list(use))
-            if builder.ruleset.chains[entrance] == nil {
-                let compiler = ListCompiler(
-                    list: list, use: use, names: names, numbering: numbering, packetCopy: packetCopy)
-                _ = compiler.compile(into: &builder)
-            }
-            rules.append(Rule(.verdict(.jump(entrance))))
-        }
-        let base = names.interface(binding.networkInterface, direction, isAgain: isAgain)
-        return builder.trampoline(base, to: builder.content(base, rules))
+    /// Where admin rules go on to: the security groups of whichever interface is being asked.
+    private func addGroupDispatch(
+        _ side: DeviceSide, _ elements: [SetElement], isAgain: Bool, into builder: inout RulesetBuilder
+    ) {
+        let base = FixedNames.groups(side, isAgain: isAgain)
+        let map = builder.set(
+            "devices/\(base)", keyType: .deviceName, isInterval: false, isVerdictMap: true, elements)
+        let field = side == .entry ? Field.inputDevice : .outputDevice
+        _ = builder.trampoline(base, to: builder.content(base, [Rule(.dispatch(field, through: map))]))
     }
 
     // MARK: Settled
@@ -190,7 +197,32 @@ package struct PolicyCompiler {
         var steps: [Step] = isAgain ? [] : [.setLabel(FlowLabel.decided)]
         steps.append(.counter(counter))
         steps += [packetCopy(isAgain ? .allowedAgain : .allowed)].compactMap(\.self) + [.verdict(.accept)]
-        return builder.content(isAgain ? "allowed-again" : "allowed", [Rule(steps)])
+        let timeouts = isAgain ? [] : timeoutRules(into: &builder)
+        return builder.content(isAgain ? "allowed-again" : "allowed", timeouts + [Rule(steps)])
+    }
+
+    /// `flowTimeoutInMinutes` of the networks at both ends; the last that is set wins, so the shortest comes last (S6,
+    /// KERNEL 16). Objects have no effect on protocols other than their own.
+    private func timeoutRules(into builder: inout RulesetBuilder) -> [Rule] {
+        var devices: [Int: [Binding]] = [:]
+        for binding in book.estate.bindings {
+            guard let interface = book.estate.networkInterfaces[binding.networkInterface],
+                let minutes = book.estate.virtualNetwork(of: interface)?.flowTimeoutMinutes
+            else { continue }
+            devices[minutes, default: []].append(binding)
+        }
+        return devices.sorted { $0.key > $1.key }.flatMap { minutes, bindings -> [Rule] in
+            let objects = TimeoutObject.Transport.allCases.map { transport in
+                TimeoutObject(
+                    FixedNames.timeout(transport, minutes: minutes), transport: transport, seconds: UInt32(minutes * 60)
+                )
+            }
+            for object in objects { builder.add(object) }
+            let set = self.devices("timeout-\(minutes)min", bindings, into: &builder)
+            return [Field.inputDevice, .outputDevice].map { device in
+                Rule([.lookup(device, in: set)] + objects.map { .setTimeout($0.name) })
+            }
+        }
     }
 
     private func packetCopy(_ mark: DecisionMark) -> Step? {

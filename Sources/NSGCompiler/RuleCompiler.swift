@@ -21,7 +21,13 @@ struct RuleCompiler {
         }
     }
 
-    private var comment: String { "\(rule.rule.priority) \(rule.rule.name)" }
+    private var comment: String {
+        switch rule.rule.kind {
+        case .platform: rule.rule.name
+        case .admin where rule.rule.name.isEmpty: "no admin rule"
+        case .admin, .custom, .default: "\(rule.rule.priority) \(rule.rule.name)"
+        }
+    }
 
     /// Nil: one rule serves both families.
     private var families: [IPFamily?] {

@@ -126,6 +126,8 @@ extension PolicyBook {
             + boundLists.flatMap { $0.rules.map { NumberedRule($0.rule) } }
     }
 
+    var hasAdminLists: Bool { boundLists.contains { $0.key.level == .admin } }
+
     /// The lists of interfaces that are bound on this host, each once per interface, in the order of the bindings.
     package var boundLists: [PolicyList] {
         estate.bindings.flatMap { binding in

@@ -13,6 +13,7 @@ struct RulesetBuilder {
     }
 
     mutating func add(_ chain: Chain) { ruleset.chains[chain.name] = chain }
+    mutating func add(_ timeout: TimeoutObject) { ruleset.timeouts[timeout.name] = timeout }
     mutating func add(_ counter: CounterName) { ruleset.counters.insert(counter) }
     mutating func add(_ set: NamedSet) { ruleset.sets[set.name] = set }
 
@@ -28,6 +29,16 @@ struct RulesetBuilder {
         let name = ChainName(ChainName.trampolinePrefix + base)
         add(Chain(name, rules: [Rule(.verdict(target.map { .goto($0) } ?? .accept))]))
         return name
+    }
+
+    /// The set of (device, address) pairs, for `iifname . ip saddr` and the like.
+    mutating func deviceAddresses(_ base: String, _ address: KeyType, _ pairs: [(device: String, address: UInt128)])
+        -> SetName
+    {
+        let elements = pairs.sorted { ($0.device, $0.address) < ($1.device, $1.address) }.map {
+            SetElement(.concatenation([.device($0.device), .values($0.address...$0.address)]))
+        }
+        return set(base, keyType: .concatenation([.deviceName, address]), isInterval: false, elements)
     }
 
     mutating func set(

@@ -10,12 +10,18 @@ import Nftables
 /// NAT in `output` changes the outgoing device after `output` has seen it (KERNEL 1).
 enum Skeleton {
     static func add(
-        to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?, routes: Bool
+        to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?, routes: Bool,
+        prerouting: ChainName?
     ) {
         let judgeInput = builder.trampoline("input", to: input)
         let judgeForward = builder.trampoline("forward", to: forward)
         let judgeOutput = builder.trampoline("output", to: output)
 
+        if let prerouting {
+            // Before conntrack (-200), which would take a forged packet for one of another's connection.
+            let check = builder.trampoline("prerouting", to: prerouting)
+            builder.add(base("prerouting", .prerouting, priority: -300, [], then: check))
+        }
         builder.add(base("input", .input, stateRules + neighbourRules, then: judgeInput))
         // A connection that a later pass refused is judged at every packet, or a forged answer would open it (KERNEL 4).
         let refused = Rule(.match(.connectionLabel, .hasAny(FlowLabel.refused)), .verdict(.jump(judgeForward)))
@@ -30,9 +36,12 @@ enum Skeleton {
                 }))
     }
 
-    private static func base(_ name: String, _ hook: Hook, _ rules: [Rule], then target: ChainName) -> Chain {
+    private static func base(
+        _ name: String, _ hook: Hook, priority: Int32 = 20, _ rules: [Rule], then target: ChainName
+    ) -> Chain {
         Chain(
-            ChainName(name), at: Attachpoint(hook: hook, priority: 20), rules: rules + [Rule(.verdict(.jump(target)))])
+            ChainName(name), at: Attachpoint(hook: hook, priority: priority),
+            rules: rules + [Rule(.verdict(.jump(target)))])
     }
 
     /// Replies, and ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL

@@ -45,10 +45,8 @@ package struct Evaluator: Sendable {
 
 extension PlatformService {
     fileprivate func isAsked(by flow: FlowTuple, _ platform: PlatformAddresses) -> Bool {
-        endpoints.contains { endpoint in
-            flow.protocol == endpoint.protocol && flow.destinationPort == endpoint.port
-                && (endpoint.sourcePort == nil || endpoint.sourcePort == flow.sourcePort)
-        } && addresses(platform).contains { $0.contains(flow.destination) }
+        endpoints.contains { flow.protocol == $0.protocol && flow.destinationPort == $0.port }
+            && addresses(platform).contains { $0.contains(flow.destination) }
     }
 }
 

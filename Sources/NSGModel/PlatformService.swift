@@ -8,14 +8,12 @@ package enum PlatformService: String, Hashable, Sendable, CaseIterable {
     /// A way in which the service is asked.
     package struct Endpoint: Hashable, Sendable {
         package var `protocol`: IPProtocol
-        /// Nil for any.
-        package var sourcePort: UInt16?
         package var port: UInt16
     }
 
     package var endpoints: [Endpoint] {
         switch self {
-        case .dhcp: [Endpoint(protocol: .udp, sourcePort: 68, port: 67)]
+        case .dhcp: [Endpoint(protocol: .udp, port: 67)]
         case .dns: [Endpoint(protocol: .udp, port: 53), Endpoint(protocol: .tcp, port: 53)]
         case .wireServer: [80, 443, 32526].map { Endpoint(protocol: .tcp, port: $0) }
         case .imds: [Endpoint(protocol: .tcp, port: 80)]

@@ -1,0 +1,90 @@
+import NSGModel
+import NetworkTypes
+import Nftables
+
+/// Guests that do not route keep to their addresses (S13). What they send is checked before conntrack sees it, every
+/// packet of it, or a guest could put words into another's connection (KERNEL 8): one look-up of device and address.
+struct GuardCompiler {
+    let book: PolicyBook
+    let names: ChainNames
+
+    private var guarded: [(binding: Binding, addresses: [IPAddress])] {
+        book.estate.bindings.compactMap { binding in
+            book.estate.guardedAddresses(of: binding).map { (binding, $0) }
+        }
+    }
+
+    /// Which addresses are at which device, as sets of both.
+    struct Addresses {
+        var four: SetName
+        var six: SetName
+    }
+
+    /// Nil where no guest is held to its addresses.
+    func addresses(into builder: inout RulesetBuilder) -> Addresses? {
+        if guarded.isEmpty { return nil }
+        let pairs = guarded.flatMap { guest in guest.addresses.map { (guest.binding.device, $0) } }
+        let of = { (family: IPFamily) in
+            pairs.filter { $0.1.family == family }.map { (device: $0.0, address: $0.1.number) }
+        }
+        return Addresses(
+            four: builder.deviceAddresses("guests/addresses.v4", .ipv4Address, of(.ipv4)),
+            six: builder.deviceAddresses("guests/addresses.v6", .ipv6Address, of(.ipv6)))
+    }
+
+    /// What `prerouting` leads to.
+    func compile(_ own: Addresses, into builder: inout RulesetBuilder) -> ChainName {
+        let exempt = builder.content("guests/link", Self.exemptions)
+        let drops = guarded.sorted { $0.binding.device < $1.binding.device }.map { guest -> SetElement in
+            let counter = names.foreignCounter(guest.binding.networkInterface, .outbound)
+            builder.add(counter)
+            let chain = builder.content(
+                names.guardChain(guest.binding.networkInterface),
+                [Rule(.verdict(.jump(exempt))), Rule(.counter(counter), .verdict(.drop))])
+            return SetElement(.device(guest.binding.device), verdict: .goto(chain))
+        }
+        let map = builder.set(
+            "devices/guarded", keyType: .deviceName, isInterval: false, isVerdictMap: true, drops)
+        return builder.content(
+            "prerouting",
+            [
+                Rule(
+                    .match(.family, .equals(2)), .membership([.inputDevice, .ipSource], of: own.four, isIn: true),
+                    .verdict(.accept)),
+                Rule(
+                    .match(.family, .equals(10)), .membership([.inputDevice, .ip6Source], of: own.six, isIn: true),
+                    .verdict(.accept)),
+                Rule(.dispatch(.inputDevice, through: map)),
+            ])
+    }
+
+    /// What `AddressGuard.exempts` says.
+    private static let exemptions: [Rule] = {
+        let four: [Step] = [.match(.family, .equals(2)), .match(.ipSource, .equals(0))]
+        let unspecified: [Step] = [.match(.family, .equals(10)), .match(.ip6Source, .equals(0))]
+        let linkLocal: [Step] = [.match(.family, .equals(10)), .match(.ip6Source, .prefix(0xfe80 << 112, length: 10))]
+        let isProtocol = { (number: IPProtocol) in Step.match(.protocol, .equals(UInt128(number.rawValue))) }
+        let ports = { (source: UInt128, destination: UInt128) -> [Step] in
+            [isProtocol(.udp), .match(.sourcePort, .equals(source)), .match(.destinationPort, .equals(destination))]
+        }
+        let types = { (ranges: [ClosedRange<UInt8>]) in
+            ranges.map { range -> [Step] in
+                [isProtocol(.icmpv6), .match(.icmpv6Type, Comparison(widening: range))]
+            }
+        }
+        let matches =
+            [four + ports(68, 67), four + [isProtocol(.igmp)], linkLocal + ports(546, 547)]
+            + types(AddressGuard.unspecifiedICMPv6Types).map { unspecified + $0 }
+            + types(AddressGuard.linkLocalICMPv6Types).map { linkLocal + $0 }
+        return matches.map { Rule($0 + [.verdict(.accept)]) }
+    }()
+}
+
+extension Comparison {
+    /// Equality with the one value of a range, or the range.
+    init(widening range: ClosedRange<UInt8>) {
+        self =
+            range.lowerBound == range.upperBound
+            ? .equals(UInt128(range.lowerBound)) : .range(UInt128(range.lowerBound)...UInt128(range.upperBound))
+    }
+}

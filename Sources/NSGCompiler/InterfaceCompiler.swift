@@ -1,0 +1,175 @@
+import NSGModel
+import NetworkTypes
+import Nftables
+
+/// What one interface asks of a packet in one direction, as chains: first what holds whatever the rules say, then the
+/// admin rules, then the security groups in Azure's order. Where all allow, the chain ends and the caller goes on to the
+/// interface at the packet's other end.
+struct InterfaceCompiler {
+    let book: PolicyBook
+    let names: ChainNames
+    let numbering: RuleNumbering
+    let packetCopy: (DecisionMark) -> Step?
+    /// Nil where no guest is held to its addresses.
+    let guests: GuardCompiler.Addresses?
+    /// On a further pass of one connection, whose label belongs to the first (KERNEL 4).
+    let isAgain: Bool
+
+    /// The trampoline by which the interface is asked.
+    func compile(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName {
+        let base = names.interface(binding.networkInterface, direction, isAgain: isAgain)
+        var rules = [dropInvalid(binding, into: &builder)]
+        rules += dropForeign(binding, direction, into: &builder)
+        rules += platformRules(binding, direction, into: &builder)
+        if let admin = adminList(of: binding, direction) {
+            rules.append(Rule(.verdict(.goto(entrance(of: admin, binding, into: &builder)))))
+        } else {
+            rules += groups(of: binding, direction, into: &builder)
+        }
+        return builder.trampoline(base, to: builder.content(base, rules))
+    }
+
+    /// The trampoline behind the admin rules, which may lead past the security groups (AlwaysAllow, S8); nil where no
+    /// admin rules are asked, or no group.
+    func compileGroups(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName? {
+        guard adminList(of: binding, direction) != nil else { return nil }
+        let rules = groups(of: binding, direction, into: &builder)
+        guard !rules.isEmpty else { return nil }
+        let base = names.interface(binding.networkInterface, direction, isAgain: isAgain) + "/groups"
+        return builder.trampoline(base, to: builder.content(base, rules))
+    }
+
+    private func dropInvalid(_ binding: Binding, into builder: inout RulesetBuilder) -> Rule {
+        let counter = names.invalidCounter(binding.networkInterface)
+        builder.add(counter)
+        return Rule(
+            .match(.connectionState, .hasAny(UInt128(ConnectionState.invalid.rawValue))), .counter(counter),
+            .verdict(.drop))
+    }
+
+    /// What is for another than the guest (S13). What comes from another was dropped before conntrack saw it.
+    private func dropForeign(
+        _ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        guard direction == .inbound, let own = guests, book.estate.guardedAddresses(of: binding) != nil else {
+            return []
+        }
+        let counter = names.foreignCounter(binding.networkInterface, .inbound)
+        builder.add(counter)
+        let drop: [Step] = [.counter(counter), .verdict(.drop)]
+        return [
+            Rule(
+                [.match(.family, .equals(2)), .membership([.outputDevice, .ipDestination], of: own.four, isIn: false)]
+                    + drop),
+            Rule(
+                [
+                    .match(.family, .equals(10)),
+                    .membership([.outputDevice, .ip6Destination], of: own.six, isIn: false),
+                ]
+                    + drop),
+        ]
+    }
+
+    // MARK: Platform
+
+    /// Services of the platform pass (S9), mail to the Internet does not (S14).
+    private func platformRules(
+        _ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        guard direction == .outbound else { return [] }
+        let slot = LabelSlot(side: DeviceSide(direction, binding.attachment), level: .platform)
+        var rules: [Rule] = []
+        for (number, addresses, ports) in endpoints(at: binding.networkInterface) {
+            let (steps, label) = action(of: PlatformRules.allow, in: slot, into: &builder)
+            rules += compiled(
+                PlatformRules.allow, number, addresses, ports,
+                then: steps + (isAgain ? [] : [label]) + [.verdict(.return)], into: &builder)
+        }
+        if book.estate.blocksOutboundSMTP {
+            let (steps, _) = action(of: PlatformRules.blockSMTP, in: slot, into: &builder)
+            let mark = DecisionMark.denied(slot, numbering.assigned(to: PlatformRules.blockSMTP))
+            rules += compiled(
+                PlatformRules.blockSMTP, .tcp, InternetPrefixes.addresses, IntervalSet([25...25]),
+                then: steps + (isAgain ? [.setLabel(FlowLabel.refused)] : [])
+                    + [packetCopy(mark)].compactMap(\.self) + [.verdict(.drop)], into: &builder)
+        }
+        return rules
+    }
+
+    /// The services' endpoints, those at the same addresses in one.
+    private func endpoints(
+        at interface: ResourceID
+    ) -> [(protocol: RuleProtocol, addresses: AddressSet, ports: IntervalSet<UInt16>)] {
+        struct Place: Hashable {
+            var `protocol`: RuleProtocol
+            var addresses: AddressSet
+        }
+        var order: [Place] = []
+        var ports: [Place: [ClosedRange<UInt16>]] = [:]
+        for service in book.exemptServices(at: interface) {
+            let addresses = AddressSet(service.addresses(book.estate.platform))
+            for endpoint in service.endpoints {
+                let place = Place(protocol: endpoint.protocol == .tcp ? .tcp : .udp, addresses: addresses)
+                if ports[place] == nil { order.append(place) }
+                ports[place, default: []].append(endpoint.port...endpoint.port)
+            }
+        }
+        return order.map { ($0.protocol, $0.addresses, IntervalSet(ports[$0] ?? [])) }
+    }
+
+    private func action(
+        of rule: SecurityRule, in slot: LabelSlot, into builder: inout RulesetBuilder
+    ) -> (count: [Step], label: Step) {
+        let counter = names.counterName(of: NumberedRule(rule))
+        builder.add(counter)
+        return ([.counter(counter)], .setLabel(FlowLabel.bits(numbering.assigned(to: rule), in: slot)))
+    }
+
+    private func compiled(
+        _ rule: SecurityRule, _ number: RuleProtocol, _ addresses: AddressSet, _ ports: IntervalSet<UInt16>,
+        then action: [Step], into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        var rule = rule
+        rule.protocol = number
+        let resolved = ResolvedRule(
+            rule: rule, source: .all, sourcePorts: .all, destination: addresses, destinationPorts: ports)
+        return RuleCompiler(rule: resolved, network: rule.owner, names: names, action: action).compile(into: &builder)
+    }
+
+    // MARK: Lists
+
+    private func adminList(of binding: Binding, _ direction: Direction) -> PolicyList? {
+        book.lists(of: binding.networkInterface, direction).first { $0.key.level == .admin }
+    }
+
+    private func groups(
+        of binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        book.lists(of: binding.networkInterface, direction).filter { $0.key.level != .admin }.map { list in
+            Rule(.verdict(.jump(entrance(of: list, binding, into: &builder))))
+        }
+    }
+
+    /// The trampoline of a list, which interfaces share.
+    private func entrance(of list: PolicyList, _ binding: Binding, into builder: inout RulesetBuilder) -> ChainName {
+        let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
+        let entrance = ChainName(ChainName.trampolinePrefix + names.list(use))
+        if builder.ruleset.chains[entrance] != nil { return entrance }
+        var compiler = ListCompiler(list: list, use: use, names: names, numbering: numbering, packetCopy: packetCopy)
+        if list.key.level == .admin {
+            compiler.next = ChainName(
+                ChainName.trampolinePrefix + FixedNames.groups(use.slot.side, isAgain: isAgain))
+        }
+        return compiler.compile(into: &builder)
+    }
+}
+
+extension RuleNumbering {
+    /// - Precondition: `assign(to:)` was called with the policy's book.
+    func assigned(to rule: SecurityRule) -> RuleNumber {
+        guard let number = number(of: rule) else {
+            preconditionFailure("\(rule.name): numbers are assigned before a policy is compiled")
+        }
+        return number
+    }
+}
