@@ -10,15 +10,18 @@ package struct PolicyBook: Sendable {
     /// O(interfaces + rules of each distinct list).
     package init(_ estate: Estate) {
         self.estate = estate
+        var expansion = ScopeExpansion(estate)
         for interface in estate.networkInterfaces.values {
             guard let network = estate.virtualNetwork(of: interface) else { continue }
             services[interface.id] = estate.exemptServices(at: interface)
             for direction in Direction.allCases {
                 let stages = estate.groups(at: interface, direction)
-                let admin = addAdminRules(direction, at: interface, in: network)
+                let admin = addAdminRules(direction, at: interface, in: network, &expansion)
                 keys[interface.id, default: [:]][direction] =
                     [admin].compactMap(\.self)
-                    + stages.map { level, group in add(group, at: level, direction, on: interface, in: network) }
+                    + stages.map { level, group in
+                        add(group, at: level, direction, on: interface, in: network, &expansion)
+                    }
             }
         }
     }
@@ -34,7 +37,8 @@ package struct PolicyBook: Sendable {
 
     /// Nil where no admin rule applies.
     private mutating func addAdminRules(
-        _ direction: Direction, at interface: NetworkInterface, in network: VirtualNetwork
+        _ direction: Direction, at interface: NetworkInterface, in network: VirtualNetwork,
+        _ expansion: inout ScopeExpansion
     ) -> PolicyList.Key? {
         guard !interface.isPrivateEndpoint, estate.subnet(of: interface)?.takesAdminRules ?? true,
             let manager = estate.managers(of: network).first?.manager.id
@@ -46,14 +50,14 @@ package struct PolicyBook: Sendable {
             guard !rules.isEmpty else { return nil }
             lists[key] = PolicyList(
                 key: key,
-                rules: (rules + [.noAdminRule(of: manager, direction)]).map { estate.resolved($0, in: network) })
+                rules: (rules + [.noAdminRule(of: manager, direction)]).map { expansion.resolved($0, in: network) })
         }
         return key
     }
 
     private mutating func add(
         _ group: NetworkSecurityGroup, at level: PolicyLevel, _ direction: Direction, on interface: NetworkInterface,
-        in network: VirtualNetwork
+        in network: VirtualNetwork, _ expansion: inout ScopeExpansion
     ) -> PolicyList.Key {
         let rules = group.rules(direction)
         let named = Set(rules.flatMap { $0.ownApplicationSecurityGroups ?? [] })
@@ -66,7 +70,7 @@ package struct PolicyBook: Sendable {
             let applicable = rules.filter {
                 $0.ownApplicationSecurityGroups.map { !memberships.isDisjoint(with: $0) } ?? true
             }
-            lists[key] = PolicyList(key: key, rules: applicable.map { estate.resolved($0, in: network) })
+            lists[key] = PolicyList(key: key, rules: applicable.map { expansion.resolved($0, in: network) })
         }
         return key
     }
@@ -114,15 +118,5 @@ extension Estate {
             if service == .kms, isDiverted { return false }
             return service.tag.map { !filtered.contains($0) } ?? true
         }
-    }
-
-    fileprivate func resolved(_ rule: SecurityRule, in network: VirtualNetwork) -> ResolvedRule {
-        var ports = IntervalSet(rule.destinationPorts.map(\.bounds))
-        // The tag stands for 168.63.129.16:53 (FACTS d1).
-        if rule.destination == .serviceTag(.azurePlatformDNS) { ports = ports.intersection(IntervalSet([53...53])) }
-        return ResolvedRule(
-            rule: rule, source: addresses(rule.source, in: network),
-            sourcePorts: IntervalSet(rule.sourcePorts.map(\.bounds)),
-            destination: addresses(rule.destination, in: network), destinationPorts: ports)
     }
 }

@@ -48,37 +48,3 @@ package struct PolicyList: Hashable, Sendable {
     /// In the order in which they are tried.
     package var rules: [ResolvedRule]
 }
-
-extension Estate {
-    /// The addresses a scope stands for on interfaces of `network` (S10, S11).
-    package func addresses(_ scope: AddressScope, in network: VirtualNetwork) -> AddressSet {
-        switch scope {
-        case .any: .all
-        case .prefixes(let prefixes): AddressSet(prefixes)
-        case .serviceTag(let tag): addresses(tag, in: network)
-        case .applicationSecurityGroups(let groups): addresses(ofMembersOf: Set(groups))
-        case .networkGroup(let group): AddressSet(prefixes(ofNetworksIn: group))
-        case .either(let scopes):
-            scopes.reduce(AddressSet([])) { $0.union(addresses($1, in: network)) }
-        }
-    }
-
-    private func addresses(_ tag: ServiceTag, in network: VirtualNetwork) -> AddressSet {
-        switch tag {
-        case .virtualNetwork: AddressSet(network.tagPrefixes(probe: platform.probe))
-        case .internet: InternetPrefixes.addresses
-        case .azureLoadBalancer: AddressSet(platform.probe)
-        case .azurePlatformDNS: AddressSet(platform.dns)
-        case .azurePlatformIMDS: AddressSet(platform.imds)
-        case .azurePlatformLKM: AddressSet(platform.kms)
-        default: AddressSet(serviceTags[tag.key] ?? [])
-        }
-    }
-
-    private func addresses(ofMembersOf groups: Set<ResourceID>) -> AddressSet {
-        let members = networkInterfaces.values.flatMap(\.ipConfigurations).filter { configuration in
-            configuration.applicationSecurityGroups.contains { groups.contains($0) }
-        }
-        return AddressSet(members.compactMap(\.address).map { IPPrefix($0) })
-    }
-}
