@@ -95,13 +95,14 @@ package struct Enforcement {
         guard missing.isEmpty else { throw .differs(missing) }
     }
 
-    /// Takes out what nothing refers to any more. At least 100 ms after the swap, so that packets in flight have left
-    /// it.
+    /// Takes out what nothing refers to any more, and makes the last change in sets that nothing looks into any more. At
+    /// least 100 ms after the swap, so that packets in flight have left it. Does nothing where the wanted policy is not
+    /// in force: what it would edit may be what packets meet.
     package func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
         let (inForce, generation) = try store.dump(table: wanted.table)
         guard let inForce else { return 0 }
         let change = Change(from: inForce, to: wanted)
-        guard !change.sweep.isEmpty else { return 0 }
+        guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty, !change.sweep.isEmpty else { return 0 }
         _ = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
         return change.sweep.count
     }

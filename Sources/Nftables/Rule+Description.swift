@@ -111,6 +111,8 @@ extension Field {
         case .equals(let value) where self == .connectionState || self == .connectionLabel:
             // Without `==` nft would ask for any of the bits.
             return "\(name) == \(text(of: value))"
+        case .equals(let value) where self == .tcpFlags: return "\(name) == \(TCPFlagNames.exactText(of: value))"
+        case .isNot(let value) where self == .tcpFlags: return "\(name) != \(TCPFlagNames.exactText(of: value))"
         case .equals(let value): return "\(name) \(text(of: value))"
         case .isNot(let value): return "\(name) != \(text(of: value))"
         case .prefix(let value, let length): return "\(name) \(text(of: value))/\(length)"
@@ -169,6 +171,11 @@ enum TCPFlagNames {
     private static let names = ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"]
     static func text(of bits: UInt128) -> String {
         names.enumerated().filter { bits >> UInt128($0.offset) & 1 == 1 }.map(\.element).joined(separator: ",")
+    }
+
+    /// All the flags of a packet: nft names one and writes others in hexadecimal.
+    static func exactText(of bits: UInt128) -> String {
+        bits.nonzeroBitCount == 1 ? text(of: bits) : "0x" + String(bits, radix: 16)
     }
 }
 

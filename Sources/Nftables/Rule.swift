@@ -30,7 +30,8 @@ package struct PacketCopy: Hashable, Sendable {
 package enum Step: Hashable, Sendable {
     case match(Field, Comparison)
     case lookup(Field, in: SetName)
-    /// Goes on where the fields, one behind the other, are an element of the set (`isIn`), or where they are none.
+    /// Goes on where the fields, one behind the other, are an element of the set (`isIn`), or where they are none. Of
+    /// one field that shall be in, a rule makes a `lookup`, which is the same to the kernel.
     case membership([Field], of: SetName, isIn: Bool)
     /// Does what the map holds for the field's value; a value it does not hold ends the rule.
     case dispatch(Field, through: SetName)
@@ -50,7 +51,10 @@ package struct Rule: Hashable, Sendable {
     package var comment: String?
 
     package init(_ steps: [Step], comment: String? = nil) {
-        self.steps = steps
+        self.steps = steps.map { step in
+            guard case .membership(let fields, let set, true) = step, fields.count == 1 else { return step }
+            return .lookup(fields[0], in: set)
+        }
         self.comment = comment
     }
 

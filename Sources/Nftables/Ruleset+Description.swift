@@ -60,9 +60,9 @@ extension NamedSet: CustomStringConvertible {
 
 extension TimeoutObject: CustomStringConvertible {
     package var description: String {
-        let policy = transport == .tcp ? "established : \(seconds)s" : "unreplied : \(seconds)s, replied : \(seconds)s"
-        return ["\tct timeout \(name) {", "\t\tprotocol \(transport)", "\t\tpolicy = { \(policy) }", "\t}"]
-            .joined(separator: "\n")
+        let policy = transport == .tcp ? "established : \(seconds)" : "unreplied : \(seconds), replied : \(seconds)"
+        let lines = ["protocol \(transport)", "l3proto inet", "policy = { \(policy) }"].map { "\t\t\($0)" }
+        return (["\tct timeout \(name) {"] + lines + ["\t}"]).joined(separator: "\n")
     }
 }
 

@@ -50,15 +50,14 @@ extension Ruleset {
     }
 
     /// Sets and maps that a rule looks into.
-    var setsInUse: Set<SetName> {
-        var used: Set<SetName> = []
-        for step in chains.values.flatMap(\.rules).flatMap(\.steps) {
-            switch step {
-            case .lookup(_, let name), .dispatch(_, let name), .membership(_, let name, _): used.insert(name)
-            default: break
-            }
-        }
-        return used
+    var setsInUse: Set<SetName> { Set(chains.values.flatMap(\.rules).flatMap(\.steps).compactMap(\.set)) }
+
+    /// Time-outs that a rule gives.
+    var timeoutsInUse: Set<TimeoutName> {
+        Set(
+            chains.values.flatMap(\.rules).flatMap(\.steps).compactMap { step in
+                if case .setTimeout(let name) = step { name } else { nil }
+            })
     }
 
     private mutating func rename(_ name: ChainName, _ newName: ChainName, for trampoline: ChainName) {

@@ -73,8 +73,8 @@ package struct SetElement: Hashable, Sendable {
     }
 }
 
-/// A named set, or a map from keys to verdicts. The elements of an interval set are disjoint and ascending; we merge
-/// them ourselves and never ask the kernel to (`auto-merge`).
+/// A named set, or a map from keys to verdicts. Elements are ascending (`SetKey.<`), those of an interval set disjoint;
+/// we merge them ourselves and never ask the kernel to (`auto-merge`).
 package struct NamedSet: Hashable, Sendable {
     package let name: SetName
     package var keyType: KeyType
@@ -83,17 +83,23 @@ package struct NamedSet: Hashable, Sendable {
     /// Elements come and go by themselves (`NFT_SET_TIMEOUT`): they are no part of the ruleset, neither compared nor read
     /// back, and `elements` is empty.
     package var expires: Bool
+    /// Large, and changes a little now and then: the kernel holds it twice, so that a change of its elements sends only
+    /// the difference and yet no packet meets half of it (`PairedSets`). Only in a wanted ruleset, of a set whose name
+    /// does not depend on its content; what is read back never is. Not for maps and not for sets that expire.
+    package var isPaired: Bool
     package var elements: [SetElement]
 
     package init(
         _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, expires: Bool = false,
-        elements: [SetElement]
+        isPaired: Bool = false, elements: [SetElement]
     ) {
+        precondition(!isPaired || !isVerdictMap && !expires, "only plain sets are paired")
         self.name = name
         self.keyType = keyType
         self.isInterval = isInterval
         self.isVerdictMap = isVerdictMap
         self.expires = expires
+        self.isPaired = isPaired
         self.elements = elements
     }
 }

@@ -42,22 +42,30 @@ extension Expression {
         types.allSatisfy { data.first(UInt16(truncatingIfNeeded: $0.rawValue))?.uint32 == NFT_REG_1.rawValue }
     }
 
+    private static func register(_ data: NetlinkAttributes, _ type: some RawRepresentable<UInt32>) -> Register? {
+        data.first(type)?.uint32.flatMap(Register.init(number:))
+    }
+
     private static func payload(_ data: NetlinkAttributes) -> Expression? {
-        guard usesRegister1(data, NFTA_PAYLOAD_DREG), let base = data.first(NFTA_PAYLOAD_BASE)?.uint32,
+        guard let register = register(data, NFTA_PAYLOAD_DREG), let base = data.first(NFTA_PAYLOAD_BASE)?.uint32,
             let offset = data.first(NFTA_PAYLOAD_OFFSET)?.uint32, let length = data.first(NFTA_PAYLOAD_LEN)?.uint32
         else { return nil }
-        return .payload(base: base, offset: offset, length: length)
+        return .payload(base: base, offset: offset, length: length, into: register)
     }
 
     private static func meta(_ data: NetlinkAttributes) -> Expression? {
-        guard usesRegister1(data, NFTA_META_DREG), let key = data.first(NFTA_META_KEY)?.uint32 else { return nil }
-        return .meta(key: key)
+        guard let register = register(data, NFTA_META_DREG), let key = data.first(NFTA_META_KEY)?.uint32 else {
+            return nil
+        }
+        return .meta(key: key, into: register)
     }
 
     private static func conntrack(_ data: NetlinkAttributes) -> Expression? {
         guard let key = data.first(NFTA_CT_KEY)?.uint32 else { return nil }
         let direction = data.first(NFTA_CT_DIRECTION)?.uint8
-        if usesRegister1(data, NFTA_CT_DREG) { return .conntrack(key: key, direction: direction) }
+        if let register = register(data, NFTA_CT_DREG) {
+            return .conntrack(key: key, direction: direction, into: register)
+        }
         return usesRegister1(data, NFTA_CT_SREG) && direction == nil ? .setConntrack(key: key) : nil
     }
 
@@ -88,20 +96,22 @@ extension Expression {
     }
 
     private static func lookup(_ data: NetlinkAttributes) -> Expression? {
-        // NFT_LOOKUP_F_INV is none of ours.
+        let flags = data.first(NFTA_LOOKUP_FLAGS)?.uint32 ?? 0
         guard usesRegister1(data, NFTA_LOOKUP_SREG), let set = data.first(NFTA_LOOKUP_SET)?.string,
-            data.first(NFTA_LOOKUP_FLAGS)?.uint32 ?? 0 == 0
+            flags & ~NFT_LOOKUP_F_INV.rawValue == 0
         else { return nil }
         let target = data.first(NFTA_LOOKUP_DREG)
         guard target == nil || target?.uint32 == NFT_REG_VERDICT.rawValue else { return nil }
-        return .lookup(set: set, yieldsVerdict: target != nil)
+        return .lookup(set: set, yieldsVerdict: target != nil, isInverted: flags != 0)
     }
 
     private static func objectReference(_ data: NetlinkAttributes) -> Expression? {
-        guard data.first(NFTA_OBJREF_IMM_TYPE)?.uint32 == UInt32(NFT_OBJECT_COUNTER),
-            let name = data.first(NFTA_OBJREF_IMM_NAME)?.string
-        else { return nil }
-        return .counter(name: name)
+        guard let name = data.first(NFTA_OBJREF_IMM_NAME)?.string else { return nil }
+        return switch data.first(NFTA_OBJREF_IMM_TYPE)?.uint32 {
+        case UInt32(NFT_OBJECT_COUNTER): .counter(name: name)
+        case UInt32(NFT_OBJECT_CT_TIMEOUT): .timeout(name: name)
+        default: nil
+        }
     }
 
     private static func log(_ data: NetlinkAttributes) -> Expression? {

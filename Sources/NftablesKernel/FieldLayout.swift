@@ -29,7 +29,7 @@ extension Field {
 
     /// What loads the first `length` bytes of an address.
     func load(first length: Int) -> Expression? {
-        guard isAddress, case .payload(let base, let offset, _) = load else { return nil }
+        guard isAddress, case .payload(let base, let offset, _, _) = load else { return nil }
         return .payload(base: base, offset: offset, length: UInt32(length))
     }
 
@@ -42,7 +42,7 @@ extension Field {
             self = field
             return
         }
-        guard case .payload(_, _, let loaded) = expression, loaded > 0, loaded < 16 else { return nil }
+        guard case .payload(_, _, let loaded, .first) = expression, loaded > 0, loaded < 16 else { return nil }
         guard
             let field = fields.first(where: { $0.width > Int(loaded) && $0.load(first: Int(loaded)) == expression })
         else { return nil }
@@ -58,12 +58,20 @@ extension Field {
     }
 
     /// Fields that are sets of bits, of which a rule asks for any.
-    var isBitmask: Bool { self == .connectionState || self == .connectionLabel }
+    var isBitmask: Bool { self == .connectionState || self == .connectionLabel || self == .tcpFlags }
 
     /// Whether less and greater mean something to the kernel, which compares byte by byte.
     var isOrdered: Bool { !isBitmask && !isDevice }
 
-    private var isInHostOrder: Bool { isBitmask || self == .originalPackets }
+    private var isInHostOrder: Bool {
+        self == .connectionState || self == .connectionLabel || self == .originalPackets
+    }
+
+    /// Whether it can be part of a concatenation: keys of sets are in network order.
+    var isKey: Bool { !isInHostOrder }
+
+    /// Registers it takes in a concatenation.
+    var words: Int { (width + 3) / 4 }
 
     /// The value as the kernel loads it. Numbers of conntrack are in host order; bit n of a label is bit n % 8 of byte
     /// n / 8; the first character of a device name is the most significant byte.

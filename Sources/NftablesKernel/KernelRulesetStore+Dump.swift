@@ -49,14 +49,33 @@ extension KernelRulesetStore {
         for chain in try readChains(of: table) { ruleset.chains[chain.name] = chain }
         for (chain, rule) in try readRules(of: table) { ruleset.chains[chain]?.rules.append(rule) }
         for var set in try readSets(of: table) {
-            if set.elements.isEmpty {
+            if set.elements.isEmpty, !set.expires {
                 let elements = try readElements(of: set, table: table)
                 set.elements = elements ?? [SetElement(.device("not ours: elements that cannot be read"))]
             }
             ruleset.sets[set.name] = set
         }
         ruleset.counters = Set(try counters(table: table).keys)
+        for timeout in try readTimeouts(of: table) { ruleset.timeouts[timeout.name] = timeout }
         return ruleset
+    }
+
+    private func readTimeouts(of table: String) throws(KernelError) -> [TimeoutObject] {
+        var writer = NetlinkWriter()
+        writer.beginTables(NFT_MSG_GETOBJ, flags: UInt16(NLM_F_DUMP))
+        try writer.put(UInt16(NFTA_OBJ_TABLE.rawValue), string: table)
+        writer.put(UInt16(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_CT_TIMEOUT))
+        writer.end()
+        var timeouts: [TimeoutObject] = []
+        try socket.dump(writer.bytes, doing: "list the time-outs of \(table)", restart: { timeouts = [] }) { message in
+            let attributes = message.attributes(after: 4)
+            guard message.isTables(NFT_MSG_NEWOBJ), attributes.first(NFTA_OBJ_TABLE)?.string == table,
+                attributes.first(NFTA_OBJ_TYPE)?.uint32 == UInt32(NFT_OBJECT_CT_TIMEOUT),
+                let timeout = TimeoutObject(reading: attributes)
+            else { return }
+            timeouts.append(timeout)
+        }
+        return timeouts
     }
 
     /// Whether the table is switched off (`NFT_TABLE_F_DORMANT`); nil where there is none.

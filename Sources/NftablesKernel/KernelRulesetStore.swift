@@ -250,7 +250,9 @@ extension Operation {
     fileprivate var mayBeVoid: Bool {
         switch self {
         case .flushChain: true
-        case .addElements(let elements, _): elements.isEmpty
+        // What is there already stays as it is; in sets whose elements expire nobody looks first.
+        case .addElements(let elements, let set): elements.isEmpty || set.expires
+        case .deleteElements(let elements, _): elements.isEmpty
         default: false
         }
     }

@@ -42,16 +42,20 @@ extension NamedSet {
         if flags & UInt32(NFT_SET_ANONYMOUS.rawValue) != 0 { return nil }
         let isInterval = flags & UInt32(NFT_SET_INTERVAL.rawValue) != 0
         let isMap = flags & UInt32(NFT_SET_MAP.rawValue) != 0
-        let ours = UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue)
+        let expires = flags & UInt32(NFT_SET_TIMEOUT.rawValue) != 0
+        let ours = UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue | NFT_SET_TIMEOUT.rawValue)
         let number = attributes.first(NFTA_SET_KEY_TYPE)?.uint32 ?? 0
         let width = attributes.first(NFTA_SET_KEY_LEN)?.uint32 ?? 0
         let data = attributes.first(NFTA_SET_DATA_TYPE)?.uint32
-        let isOurs = flags & ~ours == 0 && (!isMap || data == UInt32(NFT_DATA_VERDICT.rawValue))
+        // A time-out for all elements is none of ours: each has its own.
+        let isOurs =
+            flags & ~ours == 0 && (!isMap || data == UInt32(NFT_DATA_VERDICT.rawValue))
+            && attributes.first(NFTA_SET_TIMEOUT) == nil
         let keyType = isOurs ? KeyType(number: number, width: width) : nil
         let stranger = SetElement(.device("not ours: keys of type \(number), flags \(flags)"))
         self.init(
             SetName(name), keyType: keyType ?? .deviceName, isInterval: isInterval, isVerdictMap: isMap,
-            elements: keyType == nil ? [stranger] : [])
+            expires: expires && keyType != nil, elements: keyType == nil ? [stranger] : [])
     }
 }
 

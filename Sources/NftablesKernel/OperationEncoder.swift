@@ -9,6 +9,8 @@ struct OperationEncoder: ~Copyable {
     private let tableFlags: UInt32
     private var scratch = MessageScratch()
     private var lastSetID: UInt32 = 0
+    /// Sets that the operations so far have made and not yet filled.
+    private var emptySets: Set<SetName> = []
 
     init(table: String, tableFlags: UInt32) throws(KernelError) {
         try requireName(table, of: "table")
@@ -45,6 +47,7 @@ struct OperationEncoder: ~Copyable {
             return [scratch.message(NFT_MSG_DELOBJ, object)]
         case .addSet(let set):
             lastSetID += 1
+            emptySets.insert(set.name)
             var object = try SetObject.named(set.name, table: table)
             try object.define(as: set, id: lastSetID)
             return [scratch.message(NFT_MSG_NEWSET, flags: create, object)]
@@ -52,9 +55,17 @@ struct OperationEncoder: ~Copyable {
             let object = try SetObject.named(name, table: table)
             return [scratch.message(NFT_MSG_DELSET, object)]
         case .addElements(let elements, let set):
-            return try messages(for: elements, of: set)
-        case .addTimeout, .deleteTimeout, .deleteElements:
-            throw KernelError(errno: 95, doing: "encode an operation", object: "\(operation)")
+            if let wrong = elements.first(where: { ($0.timeout ?? 0 > 0) != set.expires }) {
+                throw set.refusal(of: wrong, "a time-out where elements expire, and only there")
+            }
+            let isFirst = emptySets.remove(set.name) != nil
+            return try messages(NFT_MSG_NEWSETELEM, flags: NLM_F_CREATE, for: elements, of: set, isFirst: isFirst)
+        case .deleteElements(let elements, let set):
+            return try messages(NFT_MSG_DELSETELEM, flags: 0, for: elements, of: set, isFirst: false)
+        case .addTimeout(let timeout):
+            return [try timeout.message(table: table)]
+        case .deleteTimeout(let name):
+            return [try name.deletion(table: table)]
         case .addRule(let rule, let chain):
             let object = try RuleObject.encoding(rule, table: table, chain: chain)
             let flags = NLM_F_CREATE | NLM_F_APPEND
@@ -76,15 +87,18 @@ struct OperationEncoder: ~Copyable {
         }
     }
 
-    /// libnftnl's objects are large; they are made for a few hundred elements at a time.
-    private mutating func messages(for elements: [SetElement], of set: NamedSet) throws(KernelError) -> [[UInt8]] {
+    /// libnftnl's objects are large; they are made for a few hundred elements at a time. That many of a plain set fit
+    /// one message, so that the start of an interval and its end are never in two transactions.
+    private mutating func messages(
+        _ type: nf_tables_msg_types, flags: Int32, for elements: [SetElement], of set: NamedSet, isFirst: Bool
+    ) throws(KernelError) -> [[UInt8]] {
         let chunk = 512
         var messages: [[UInt8]] = []
         for start in stride(from: 0, to: elements.count, by: chunk) {
             let slice = elements[start..<min(start + chunk, elements.count)]
             var object = try SetObject.named(set.name, table: table)
-            try object.append(try set.kernelElements(for: slice, isFirst: start == 0))
-            messages += try object.elementMessages(in: &scratch)
+            try object.append(try set.kernelElements(for: slice, isFirst: isFirst && start == 0))
+            messages += try object.elementMessages(type, flags: flags, in: &scratch)
         }
         return messages
     }

@@ -39,8 +39,11 @@ extension Step {
             return try field.expressions(for: comparison)
         case .lookup(let field, let set):
             return [field.load, .lookup(set: set.description, yieldsVerdict: false)]
-        case .membership, .setTimeout:
-            throw KernelError(errno: 95, doing: "encode a rule", object: "\(self)")
+        case .membership(let fields, let set, let isIn):
+            return try loads(of: fields)
+                + [.lookup(set: set.description, yieldsVerdict: false, isInverted: !isIn)]
+        case .setTimeout(let name):
+            return [.timeout(name: name.description)]
         case .dispatch(let field, let map):
             return [field.load, .lookup(set: map.description, yieldsVerdict: true)]
         case .counter(let name):
@@ -51,6 +54,20 @@ extension Step {
             return [.log(copy)]
         case .verdict(let verdict):
             return [.verdict(verdict)]
+        }
+    }
+
+    /// Each field behind the one before, in whole registers.
+    private func loads(of fields: [Field]) throws(KernelError) -> [Expression] {
+        guard !fields.isEmpty, fields.allSatisfy(\.isKey), fields.reduce(0, { $0 + $1.words }) <= Register.count else {
+            throw KernelError(
+                errno: 95, doing: "encode a look-up", object: "\(self)",
+                explanation: "these fields are no key of a set, or more than \(4 * Register.count) bytes")
+        }
+        var word = 0
+        return fields.map { field in
+            defer { word += field.words }
+            return field.load.loading(into: Register(word: word))
         }
     }
 }
@@ -74,7 +91,10 @@ extension Field {
             guard isBitmask else { throw refusal(of: comparison) }
             let mask = bytes(of: try checked(bits, in: comparison))
             return [load, .bitwise(mask: mask), .compare(.notEqual, bytes(of: 0))]
-        case .hasNone: throw refusal(of: comparison)
+        case .hasNone(let bits):
+            guard isBitmask else { throw refusal(of: comparison) }
+            let mask = bytes(of: try checked(bits, in: comparison))
+            return [load, .bitwise(mask: mask), .compare(.equal, bytes(of: 0))]
         case .isGreater(let value):
             guard isOrdered else { throw refusal(of: comparison) }
             return loadInNetworkOrder + [
@@ -137,6 +157,7 @@ private struct StepReader {
         guard let first = rest.popFirst() else { return nil }
         switch first {
         case .counter(let name): return .counter(CounterName(name))
+        case .timeout(let name): return .setTimeout(TimeoutName(name))
         case .log(let copy): return .log(copy)
         case .verdict(let verdict): return .verdict(verdict)
         case .load(let bytes):
@@ -148,6 +169,7 @@ private struct StepReader {
     }
 
     private mutating func use(of load: Expression) -> Step? {
+        if rest.first?.loadedRegister != nil { return membership(beginningWith: load) }
         var loaded = 0
         guard let field = Field(loadedBy: load, isICMPv6: isICMPv6, length: &loaded) else { return nil }
         var isConverted = false
@@ -156,7 +178,8 @@ private struct StepReader {
             rest.removeFirst()
         }
         switch rest.popFirst() {
-        case .lookup(let set, let yieldsVerdict):
+        case .lookup(let set, let yieldsVerdict, let isInverted):
+            if isInverted { return yieldsVerdict ? nil : .membership([field], of: SetName(set), isIn: false) }
             return yieldsVerdict ? .dispatch(field, through: SetName(set)) : .lookup(field, in: SetName(set))
         case .bitwise(let mask):
             return masked(field, by: mask)
@@ -168,6 +191,26 @@ private struct StepReader {
         default:
             return nil
         }
+    }
+
+    /// Several loads, one behind the other, and the look-up of what they have loaded.
+    private mutating func membership(beginningWith load: Expression) -> Step? {
+        var fields: [Field] = []
+        var word = 0
+        var next: Expression? = load
+        while let expression = next, let register = expression.loadedRegister {
+            var loaded = 0
+            guard register.word == word,
+                let field = Field(
+                    loadedBy: expression.loading(into: .first), isICMPv6: isICMPv6, length: &loaded),
+                loaded == field.width
+            else { return nil }
+            fields.append(field)
+            word += field.words
+            next = rest.popFirst()
+        }
+        guard case .lookup(let set, false, let isInverted)? = next else { return nil }
+        return .membership(fields, of: SetName(set), isIn: !isInverted)
     }
 
     private mutating func compared(
@@ -187,7 +230,11 @@ private struct StepReader {
 
     private mutating func masked(_ field: Field, by mask: [UInt8]) -> Step? {
         guard case .compare(let relation, let bytes) = rest.popFirst() else { return nil }
-        if field.isBitmask, relation == .notEqual { return .match(field, .hasAny(field.value(of: mask))) }
+        if field.isBitmask {
+            let bits = field.value(of: mask)
+            return relation == .notEqual
+                ? .match(field, .hasAny(bits)) : relation == .equal ? .match(field, .hasNone(bits)) : nil
+        }
         guard field.isAddress, relation == .equal else { return nil }
         let ones = field.value(of: mask).nonzeroBitCount
         return .match(field, .prefix(field.value(of: bytes), length: ones))

@@ -75,7 +75,7 @@ internal import Nftables
         case .toNetworkOrder: "byteorder"
         case .compare: "cmp"
         case .lookup: "lookup"
-        case .counter: "objref"
+        case .counter, .timeout: "objref"
         case .log: "log"
         case .load, .verdict: "immediate"
         case .foreign(let text): preconditionFailure("nothing of ours encodes to \(text)")
@@ -97,17 +97,17 @@ internal import Nftables
     private func fill(_ expression: Expression) throws(KernelError) {
         let register = NFT_REG_1.rawValue
         switch expression {
-        case .payload(let base, let offset, let length):
-            set(NFTNL_EXPR_PAYLOAD_DREG, register)
+        case .payload(let base, let offset, let length, let register):
+            set(NFTNL_EXPR_PAYLOAD_DREG, register.number)
             set(NFTNL_EXPR_PAYLOAD_BASE, base)
             set(NFTNL_EXPR_PAYLOAD_OFFSET, offset)
             set(NFTNL_EXPR_PAYLOAD_LEN, length)
-        case .meta(let key):
+        case .meta(let key, let register):
             set(NFTNL_EXPR_META_KEY, key)
-            set(NFTNL_EXPR_META_DREG, register)
-        case .conntrack(let key, let direction):
+            set(NFTNL_EXPR_META_DREG, register.number)
+        case .conntrack(let key, let direction, let register):
             set(NFTNL_EXPR_CT_KEY, key)
-            set(NFTNL_EXPR_CT_DREG, register)
+            set(NFTNL_EXPR_CT_DREG, register.number)
             if let direction { unsafe nftnl_expr_set_u8(object, UInt16(NFTNL_EXPR_CT_DIR), direction) }
         case .setConntrack(let key):
             set(NFTNL_EXPR_CT_KEY, key)
@@ -129,14 +129,19 @@ internal import Nftables
             set(NFTNL_EXPR_CMP_SREG, register)
             set(NFTNL_EXPR_CMP_OP, relation.rawValue)
             try set(NFTNL_EXPR_CMP_DATA, bytes)
-        case .lookup(let name, let yieldsVerdict):
+        case .lookup(let name, let yieldsVerdict, let isInverted):
             try requireName(name, of: "set")
             set(NFTNL_EXPR_LOOKUP_SREG, register)
             try set(NFTNL_EXPR_LOOKUP_SET, name)
             if yieldsVerdict { set(NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT.rawValue) }
+            if isInverted { set(NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV.rawValue) }
         case .counter(let name):
             try requireName(name, of: "counter")
             set(NFTNL_EXPR_OBJREF_IMM_TYPE, UInt32(NFT_OBJECT_COUNTER))
+            try set(NFTNL_EXPR_OBJREF_IMM_NAME, name)
+        case .timeout(let name):
+            try requireName(name, of: "ct timeout")
+            set(NFTNL_EXPR_OBJREF_IMM_TYPE, UInt32(NFT_OBJECT_CT_TIMEOUT))
             try set(NFTNL_EXPR_OBJREF_IMM_NAME, name)
         case .log(let copy):
             unsafe nftnl_expr_set_u16(object, UInt16(NFTNL_EXPR_LOG_GROUP), copy.group)

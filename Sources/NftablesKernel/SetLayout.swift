@@ -4,7 +4,7 @@ internal import Nftables
 // Sets as the kernel holds them, without libnftnl: types by nft's numbers, intervals as their starts and ends.
 
 extension KeyType {
-    /// The kernel stores this number and nft reads it (`enum datatypes` of nft).
+    /// The kernel stores this number and nft reads it (`enum datatypes` of nft; of a concatenation 6 bits a type).
     var number: UInt32 {
         switch self {
         case .ipv4Address: 7
@@ -17,26 +17,88 @@ extension KeyType {
     }
 
     init?(number: UInt32, width: UInt32) {
-        guard let type = Self.simple.first(where: { $0.number == number && $0.width == Int(width) }) else {
-            return nil
+        var types: [KeyType] = []
+        var rest = number
+        while rest != 0 {
+            guard let type = Self.simple.first(where: { $0.number == rest & 0x3f }) else { return nil }
+            types.insert(type, at: 0)
+            rest >>= 6
         }
-        self = type
+        guard let first = types.first else { return nil }
+        self = types.count == 1 ? first : .concatenation(types)
+        guard self.width == Int(width) else { return nil }
+    }
+
+    /// Whether the kernel and nft have room for it: 64 bytes (`NFT_DATA_VALUE_MAXLEN`), and 6 bits of a number for each
+    /// type of a concatenation.
+    var isStorable: Bool {
+        guard case .concatenation(let types) = self else { return true }
+        return (2...5).contains(types.count) && types.allSatisfy(Self.simple.contains) && width <= 64
     }
 
     /// nft's `enum byteorder`, which it keeps in the set's user data: 0 none, 1 host, 2 network.
     var byteOrder: UInt32 {
         switch self {
-        case .inetProtocol: 0
+        case .inetProtocol, .concatenation: 0
         case .deviceName: 1
-        case .concatenation: 0
         case .ipv4Address, .ipv6Address, .inetService: 2
         }
     }
 
-    var largest: UInt128 { UInt128.max >> UInt128(128 - 8 * width) }
+    /// Of a type of numbers.
+    var largest: UInt128 { UInt128.max >> UInt128(128 - 8 * min(width, 16)) }
 
     func bytes(of value: UInt128) -> [UInt8] {
         (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt128(8 * (width - 1 - $0))) }
+    }
+
+    /// A single value, in network order and as wide as the type; nil where it is none of the type.
+    func bytes(of key: SetKey) -> [UInt8]? {
+        switch (self, key) {
+        case (.deviceName, .device(let name)):
+            guard (1...15).contains(name.utf8.count), !name.utf8.contains(0) else { return nil }
+            return Array(name.utf8) + [UInt8](repeating: 0, count: 16 - name.utf8.count)
+        case (.concatenation(let types), .concatenation(let keys)):
+            guard types.count == keys.count else { return nil }
+            var bytes: [UInt8] = []
+            for (type, key) in zip(types, keys) {
+                guard let part = type.bytes(of: key) else { return nil }
+                bytes += part + [UInt8](repeating: 0, count: (4 - part.count % 4) % 4)
+            }
+            return bytes
+        case (.deviceName, .values), (.concatenation, .values): return nil
+        case (_, .values(let range)):
+            return range.lowerBound == range.upperBound && range.upperBound <= largest
+                ? bytes(of: range.lowerBound) : nil
+        case (_, .device), (_, .concatenation): return nil
+        }
+    }
+
+    /// The other way; nil for bytes that `bytes(of:)` never gives.
+    func key(of bytes: ArraySlice<UInt8>) -> SetKey? {
+        guard bytes.count == width else { return nil }
+        switch self {
+        case .deviceName:
+            let name = bytes.prefix { $0 != 0 }
+            guard (1...15).contains(name.count), bytes.dropFirst(name.count).allSatisfy({ $0 == 0 }) else { return nil }
+            let text = String(decoding: name, as: UTF8.self)
+            return text.utf8.elementsEqual(name) ? .device(text) : nil
+        case .concatenation(let types):
+            var rest = bytes
+            var keys: [SetKey] = []
+            for type in types {
+                let part = rest.prefix((type.width + 3) / 4 * 4)
+                guard let key = type.key(of: part.prefix(type.width)),
+                    part.dropFirst(type.width).allSatisfy({ $0 == 0 })
+                else { return nil }
+                keys.append(key)
+                rest = rest.dropFirst(part.count)
+            }
+            return .concatenation(keys)
+        case .ipv4Address, .ipv6Address, .inetService, .inetProtocol:
+            let value = bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+            return .values(value...value)
+        }
     }
 }
 
@@ -49,12 +111,15 @@ struct KernelElement: Hashable, Sendable {
     /// The interval goes to the end of the type and has no end element; nft wants to be told.
     var isOpen = false
     var verdict: Verdict?
+    /// Milliseconds.
+    var timeout: UInt64?
 
     fileprivate var value: UInt128 { key.reduce(0) { $0 << 8 | UInt128($1) } }
 }
 
 extension NamedSet {
-    /// - Parameter isFirst: the interval elements before the first value begin with an end at 0, as nft has it.
+    /// - Parameter isFirst: the interval elements before the first value begin with an end at 0, as nft has it. Not for
+    ///   elements that join others, among which one may begin at 0.
     func kernelElements(
         for elements: ArraySlice<SetElement>, isFirst: Bool
     ) throws(KernelError) -> [KernelElement] {
@@ -62,60 +127,64 @@ extension NamedSet {
         result.reserveCapacity(elements.count * 2 + 1)
         for element in elements {
             guard (element.verdict != nil) == isVerdictMap else { throw refusal(of: element, "a verdict in maps only") }
-            switch element.key {
-            case .concatenation: throw refusal(of: element, "not yet")
-            case .device(let name):
-                guard keyType == .deviceName, !isInterval, (1...15).contains(name.utf8.count), !name.utf8.contains(0)
-                else { throw refusal(of: element, "a device name has 1 to 15 bytes and stands in a set of ifname") }
-                let padding = [UInt8](repeating: 0, count: 16 - name.utf8.count)
-                result.append(KernelElement(key: Array(name.utf8) + padding, verdict: element.verdict))
-            case .values(let range):
-                guard keyType != .deviceName, range.upperBound <= keyType.largest, isInterval || range.count == 1 else {
-                    throw refusal(of: element, "the key does not fit the set's type")
+            if isInterval {
+                try append(element, isFirst: isFirst && result.isEmpty, to: &result)
+            } else {
+                guard let key = keyType.bytes(of: element.key) else {
+                    throw refusal(of: element, "the key does not fit the set's type \(keyType.nftName)")
                 }
-                if isInterval, isFirst, result.isEmpty, range.lowerBound > 0 {
-                    result.append(KernelElement(key: keyType.bytes(of: 0), isEnd: true))
-                }
-                let isOpen = isInterval && range.upperBound == keyType.largest
-                let first = keyType.bytes(of: range.lowerBound)
-                result.append(KernelElement(key: first, isOpen: isOpen, verdict: element.verdict))
-                if isInterval, !isOpen {
-                    result.append(KernelElement(key: keyType.bytes(of: range.upperBound + 1), isEnd: true))
-                }
+                result.append(KernelElement(key: key, verdict: element.verdict, timeout: element.timeout))
             }
         }
         return result
     }
 
-    private func refusal(of element: SetElement, _ reason: String) -> KernelError {
+    private func append(
+        _ element: SetElement, isFirst: Bool, to result: inout [KernelElement]
+    ) throws(KernelError) {
+        guard case .values(let range) = element.key, keyType.isNumber, range.upperBound <= keyType.largest else {
+            throw refusal(of: element, "the key does not fit the set's type: intervals of \(keyType.nftName)")
+        }
+        if isFirst, range.lowerBound > 0 { result.append(KernelElement(key: keyType.bytes(of: 0), isEnd: true)) }
+        let isOpen = range.upperBound == keyType.largest
+        let first = keyType.bytes(of: range.lowerBound)
+        result.append(KernelElement(key: first, isOpen: isOpen, verdict: element.verdict, timeout: element.timeout))
+        if !isOpen { result.append(KernelElement(key: keyType.bytes(of: range.upperBound + 1), isEnd: true)) }
+    }
+
+    func refusal(of element: SetElement, _ reason: String) -> KernelError {
         KernelError(errno: 22, doing: "encode set \(name)", object: text(of: element), explanation: reason)
     }
 
     /// Elements in ascending order: intervals closed again, the end at 0 left out. Nil where the kernel's elements are
     /// none that we would have sent.
     func elements(restoredFrom elements: [KernelElement]) -> [SetElement]? {
-        guard elements.allSatisfy({ $0.key.count == keyType.width }) else { return nil }
-        if keyType == .deviceName {
-            let named = elements.map { element in
-                let name = String(decoding: element.key.prefix { $0 != 0 }, as: UTF8.self)
-                return (name: name, element: SetElement(.device(name), verdict: element.verdict))
-            }
-            return named.sorted { $0.name < $1.name }.map(\.element)
+        if isInterval { return intervals(restoredFrom: elements) }
+        var restored: [SetElement] = []
+        restored.reserveCapacity(elements.count)
+        for element in elements {
+            guard !element.isEnd, let key = keyType.key(of: element.key[...]) else { return nil }
+            restored.append(SetElement(key, verdict: element.verdict))
         }
+        return restored.sorted { $0.key < $1.key }
+    }
+
+    /// In a map an interval may also end where the next begins, as nft has it; in a set, whose intervals we add and
+    /// delete one by one, each has an end of its own, and none stands alone.
+    private func intervals(restoredFrom elements: [KernelElement]) -> [SetElement]? {
+        guard keyType.isNumber, elements.allSatisfy({ $0.key.count == keyType.width }) else { return nil }
         // An end comes before the start of the interval that follows at once.
         let ordered = elements.map { (value: $0.value, element: $0) }
             .sorted { ($0.value, $0.element.isEnd ? 0 : 1) < ($1.value, $1.element.isEnd ? 0 : 1) }
-        if !isInterval {
-            guard ordered.allSatisfy({ !$0.element.isEnd }) else { return nil }
-            return ordered.map { SetElement(.values($0.value...$0.value), verdict: $0.element.verdict) }
-        }
         var restored: [SetElement] = []
         restored.reserveCapacity(elements.count / 2)
         var open: (first: UInt128, verdict: Verdict?)?
         for (value, element) in ordered {
             if let start = open {
-                guard value > start.first else { return nil }
+                guard value > start.first, element.isEnd || isVerdictMap else { return nil }
                 restored.append(SetElement(.values(start.first...(value - 1)), verdict: start.verdict))
+            } else if element.isEnd, value > 0, !isVerdictMap {
+                return nil
             }
             open = element.isEnd ? nil : (value, element.verdict)
         }
@@ -123,5 +192,15 @@ extension NamedSet {
             restored.append(SetElement(.values(start.first...keyType.largest), verdict: start.verdict))
         }
         return restored
+    }
+}
+
+extension KeyType {
+    /// Whether its values are numbers, of which there can be intervals.
+    fileprivate var isNumber: Bool {
+        switch self {
+        case .ipv4Address, .ipv6Address, .inetService, .inetProtocol: true
+        case .deviceName, .concatenation: false
+        }
     }
 }

@@ -22,11 +22,17 @@ internal import Nftables
 
     /// - Parameter id: `NFTNL_SET_ID`, a number that no other set of the transaction has; the kernel wants one.
     mutating func define(as definition: NamedSet, id: UInt32) throws(KernelError) {
+        guard definition.keyType.isStorable else {
+            throw KernelError(
+                errno: 95, doing: "encode set \(definition.name)", object: definition.keyType.nftName,
+                explanation: "a concatenation has 2 to 5 simple types and 64 bytes at most")
+        }
         var flags: UInt32 = 0
         var records = [(UserData.keyByteOrder, UserData.number(definition.keyType.byteOrder))]
         put(NFTNL_SET_KEY_TYPE, definition.keyType.number)
         put(NFTNL_SET_KEY_LEN, UInt32(definition.keyType.width))
         if definition.isInterval { flags |= UInt32(NFT_SET_INTERVAL.rawValue) }
+        if definition.expires { flags |= UInt32(NFT_SET_TIMEOUT.rawValue) }
         if definition.isVerdictMap {
             flags |= UInt32(NFT_SET_MAP.rawValue)
             put(NFTNL_SET_DATA_TYPE, UInt32(NFT_DATA_VERDICT.rawValue))
@@ -53,11 +59,14 @@ internal import Nftables
     func build(into message: UnsafeMutablePointer<nlmsghdr>) { unsafe nftnl_set_nlmsg_build_payload(message, set) }
 
     /// The elements in as many messages as keep each attribute below 64 KiB.
-    func elementMessages(in scratch: inout MessageScratch) throws(KernelError) -> [[UInt8]] {
+    /// - Parameter type: `NFT_MSG_NEWSETELEM` or `NFT_MSG_DELSETELEM`
+    func elementMessages(
+        _ type: nf_tables_msg_types, flags: Int32, in scratch: inout MessageScratch
+    ) throws(KernelError) -> [[UInt8]] {
         let position = try ElementPosition(in: self)
         var messages: [[UInt8]] = []
         repeat {
-            messages.append(scratch.message(NFT_MSG_NEWSETELEM, flags: NLM_F_CREATE, position))
+            messages.append(scratch.message(type, flags: flags, position))
         } while position.hasMore
         return messages
     }
@@ -107,6 +116,9 @@ internal import Nftables
         if element.isOpen {
             let record = (UserData.elementFlags, UserData.number(UserData.isOpenInterval))
             try put(NFTNL_SET_ELEM_USERDATA, UserData.encoding([record]))
+        }
+        if let timeout = element.timeout {
+            unsafe nftnl_set_elem_set_u64(object, UInt16(NFTNL_SET_ELEM_TIMEOUT), timeout)
         }
         if let verdict = element.verdict {
             unsafe nftnl_set_elem_set_u32(object, UInt16(NFTNL_SET_ELEM_VERDICT), UInt32(bitPattern: verdict.code))

@@ -17,7 +17,11 @@ enum SampleRulesets {
                 Chain(ChainName("out"), at: Attachpoint(hook: .output, priority: 20), rules: []),
                 Chain(ChainName("post"), at: Attachpoint(hook: .postrouting, priority: 20), rules: []),
             ],
-            sets: sets, counters: [CounterName("hits"), CounterName("misses")])
+            sets: sets, counters: [CounterName("hits"), CounterName("misses")],
+            timeouts: [
+                TimeoutObject(TimeoutName("tcp-240"), transport: .tcp, seconds: 240),
+                TimeoutObject(TimeoutName("udp-1800"), transport: .udp, seconds: 1800),
+            ])
     }
 
     /// The same with base chains that do nothing but jump to a trampoline: what `Change` is made for.
@@ -85,6 +89,10 @@ enum SampleRulesets {
         Rule(.match(.connectionLabel, .hasAny(1 << 120)), accept), Rule(.match(.connectionLabel, .hasAny(1)), accept),
         Rule(.match(.connectionLabel, .hasAny(1 << 127 | 1 << 64 | 0xfffff)), accept),
         Rule(.match(.originalPackets, .isGreater(than: 0)), accept),
+        Rule(.match(.connectionState, .hasNone(8)), accept), Rule(.match(.connectionLabel, .hasNone(1 << 120)), accept),
+        Rule(isTCP, .match(.tcpFlags, .hasNone(2)), accept), Rule(isTCP, .match(.tcpFlags, .hasNone(0x12)), accept),
+        Rule(isTCP, .match(.tcpFlags, .hasAny(0x12)), accept), Rule(isTCP, .match(.tcpFlags, .equals(2)), accept),
+        Rule(isTCP, .match(.tcpFlags, .isNot(0x12)), accept), Rule(isTCP, .match(.tcpFlags, .equals(0)), accept),
         Rule(.match(.originalPackets, .equals(5)), accept), Rule(.match(.originalPackets, .isNot(5)), accept),
         Rule(.match(.originalPackets, .range(5...1_000_000)), accept),
     ]
@@ -101,9 +109,25 @@ enum SampleRulesets {
         Rule(isTCP, .dispatch(.destinationPort, through: SetName("by-port"))),
         Rule(isIPv4, .dispatch(.ipSource, through: SetName("by-v4"))),
         Rule(isIPv6, .dispatch(.ip6Source, through: SetName("by-v6"))),
+        Rule(.membership([.inputDevice], of: SetName("nics"), isIn: true), accept),
+        Rule(.membership([.inputDevice], of: SetName("nics"), isIn: false), accept),
+        Rule(isIPv4, .membership([.ipSource], of: SetName("v4-ranges"), isIn: false), accept),
+        Rule(isIPv4, .membership([.inputDevice, .ipSource], of: SetName("guard/v4"), isIn: true), accept),
+        Rule(isIPv4, .membership([.inputDevice, .ipSource], of: SetName("guard/v4"), isIn: false), .verdict(.drop)),
+        Rule(isIPv6, .membership([.outputDevice, .ip6Destination], of: SetName("guard/v6"), isIn: false), accept),
+        Rule(isIPv4, .membership([.protocol, .ipSource], of: SetName("odd"), isIn: true), accept),
+        Rule(isIPv4, isTCP, .match(.tcpFlags, .hasNone(2)), .membership(tuple4, of: SetName("cut/v4"), isIn: true)),
+        Rule(isIPv4, isUDP, .membership(tuple4, of: SetName("cut/v4"), isIn: true), .verdict(.drop)),
+        Rule(isIPv6, isUDP, .membership(tuple6, of: SetName("cut/v6"), isIn: true), .verdict(.drop)),
+        Rule(isIPv6, .membership(tuple6, of: SetName("cut/v6"), isIn: false), .verdict(.drop)),
     ]
 
+    private static let isUDP = Step.match(.protocol, .equals(17))
+    private static let tuple4: [Field] = [.ipSource, .ipDestination, .protocol, .sourcePort, .destinationPort]
+    private static let tuple6: [Field] = [.ip6Source, .ip6Destination, .protocol, .sourcePort, .destinationPort]
+
     private static let actionRules: [Rule] = [
+        Rule(.setTimeout(TimeoutName("tcp-240")), .setTimeout(TimeoutName("udp-1800")), .verdict(.accept)),
         Rule(.setLabel(1 << 120)), Rule(.setLabel(0b1000 | 1 << 127)), Rule(.counter(CounterName("hits"))),
         Rule(.log(PacketCopy(group: 5, snapLength: 128, prefix: "nsgd a 12 "))),
         Rule(.log(PacketCopy(group: 65535, snapLength: 0, prefix: ""))),
@@ -116,6 +140,8 @@ enum SampleRulesets {
     static func values(_ range: ClosedRange<UInt128>, _ verdict: Verdict? = nil) -> SetElement {
         SetElement(.values(range), verdict: verdict)
     }
+
+    private static func one(_ value: UInt128) -> SetKey { .values(value...value) }
 
     private static let sets: [NamedSet] = [
         NamedSet(
@@ -147,6 +173,27 @@ enum SampleRulesets {
         NamedSet(
             SetName("nics"), keyType: .deviceName, isInterval: false,
             elements: [SetElement(.device("eth0")), SetElement(.device("veth-a_b.100-15"))]),
+        NamedSet(
+            SetName("guard/v4"), keyType: .concatenation([.deviceName, .ipv4Address]), isInterval: false,
+            elements: [
+                SetElement(.concatenation([.device("eth0"), one(0x0a00_0004)])),
+                SetElement(.concatenation([.device("eth0"), one(0x0a00_0005)])),
+                SetElement(.concatenation([.device("veth-a_b.100-15"), one(0)])),
+            ]),
+        NamedSet(
+            SetName("guard/v6"), keyType: .concatenation([.deviceName, .ipv6Address]), isInterval: false,
+            elements: [SetElement(.concatenation([.device("lo"), one(1)]))]),
+        NamedSet(
+            SetName("odd"), keyType: .concatenation([.inetProtocol, .ipv4Address]), isInterval: false,
+            elements: [SetElement(.concatenation([one(6), one(0xffff_ffff)]))]),
+        NamedSet(
+            SetName("cut/v4"),
+            keyType: .concatenation([.ipv4Address, .ipv4Address, .inetProtocol, .inetService, .inetService]),
+            isInterval: false, expires: true, elements: []),
+        NamedSet(
+            SetName("cut/v6"),
+            keyType: .concatenation([.ipv6Address, .ipv6Address, .inetProtocol, .inetService, .inetService]),
+            isInterval: false, expires: true, elements: []),
         NamedSet(SetName("empty"), keyType: .ipv4Address, isInterval: true, elements: []),
         NamedSet(
             SetName("by-device"), keyType: .deviceName, isInterval: false, isVerdictMap: true,

@@ -14,6 +14,7 @@ struct NftablesKernelTests {
         let chains = ruleset.chains.values.sorted { $0.name < $1.name }
         let sets = ruleset.sets.values.sorted { $0.name < $1.name }
         return [.addTable] + ruleset.counters.sorted().map { .addCounter($0) }
+            + ruleset.timeouts.values.sorted { $0.name < $1.name }.map { .addTimeout($0) }
             + chains.map { .addChain($0.name, $0.attachpoint) } + sets.map { .addSet($0) }
             + sets.filter { !$0.elements.isEmpty }.map { .addElements($0.elements, to: $0) }
             + chains.flatMap { chain in chain.rules.map { .addRule($0, to: chain.name) } }
@@ -28,6 +29,9 @@ struct NftablesKernelTests {
         }
         for (name, set) in right.sets where left.sets[name] != set {
             return "\(set) became \(left.sets[name].map { "\($0)" } ?? "nothing")"
+        }
+        for (name, timeout) in right.timeouts where left.timeouts[name] != timeout {
+            return "\(timeout) became \(left.timeouts[name].map { "\($0)" } ?? "nothing")"
         }
         return "\(left.chains.keys.sorted()), \(left.sets.keys.sorted()), \(left.counters.sorted())"
     }

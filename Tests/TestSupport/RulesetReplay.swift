@@ -29,12 +29,14 @@ extension Ruleset {
         case .addSet(var set):
             try check(sets[set.name] == nil, "exists", exists)
             set.elements = []
+            set.isPaired = false  // which no dump tells
             sets[set.name] = set
         case .addElements(let elements, let set):
             guard var present = sets[set.name] else { return try check(false, "no such set") }
             for element in elements {
                 try check((element.verdict != nil) == present.isVerdictMap, "a verdict in maps only", invalid)
                 try check(element.verdict?.target.map { chains[$0] != nil } ?? true, "no such chain")
+                try check((element.timeout != nil) == present.expires, "time-outs where elements expire", invalid)
             }
             if present.expires { return }
             present.elements += elements
@@ -44,11 +46,11 @@ extension Ruleset {
             sets[set.name] = present
         case .deleteElements(let elements, let set):
             guard var present = sets[set.name] else { return try check(false, "no such set") }
-            for element in elements {
-                let index = present.elements.firstIndex { $0.key == element.key }
-                try check(index != nil, "no such element")
-                if let index { present.elements.remove(at: index) }
-            }
+            if present.expires { return }
+            let gone = Set(elements.map(\.key))
+            let count = present.elements.count
+            present.elements.removeAll { gone.contains($0.key) }
+            try check(count - present.elements.count == elements.count, "no such element")
             sets[set.name] = present
         case .addRule(let rule, let name):
             try check(chains[name] != nil, "no such chain")
@@ -152,16 +154,6 @@ extension Ruleset {
             deepest = max(deepest, below)
         }
         return deepest
-    }
-}
-
-extension Step {
-    /// The set or map the step looks into.
-    fileprivate var set: SetName? {
-        switch self {
-        case .lookup(_, let name), .dispatch(_, let name), .membership(_, let name, _): name
-        default: nil
-        }
     }
 }
 

@@ -1,0 +1,145 @@
+// Paired sets: large ones that change a little now and then. A packet may look into the same set in two lists, so that
+// an edit of a set in use could have it judged by the old content in one and by the new in the other (KERNEL 2). So the
+// kernel holds two sets of the same content, of which rules use one; a change is made in the other, element by element,
+// the swap replaces the rules that look into it, and the sweep makes the same change in the first.
+
+extension SetName {
+    /// Under which the kernel may hold a paired set, in order of preference: the wanted name and its twin; the others
+    /// serve where somebody else's hand has both in use.
+    package var pairNames: [SetName] {
+        [self] + "bcdefgh".map { SetName("\(self).\($0)") }
+    }
+}
+
+extension NamedSet {
+    /// Of the same kind, whatever it holds.
+    func isOfKind(_ other: NamedSet) -> Bool {
+        keyType == other.keyType && isInterval == other.isInterval && isVerdictMap == other.isVerdictMap
+            && expires == other.expires
+    }
+
+    /// Whether both do the same for packets. What expires by itself is no part of that, nor is what a set is paired
+    /// with.
+    package func isEquivalent(to other: NamedSet) -> Bool {
+        isOfKind(other) && (expires || elements == other.elements)
+    }
+
+    /// Whether elements can be added and deleted, so that it becomes equivalent to another set. Not where it holds what
+    /// cannot be read.
+    func isEditable(to other: NamedSet) -> Bool {
+        isOfKind(other) && (elements.first.map { keyType.admits($0.key) } ?? true)
+    }
+}
+
+extension KeyType {
+    /// Whether a key is of this type, whatever its value.
+    func admits(_ key: SetKey) -> Bool {
+        switch (self, key) {
+        case (.deviceName, .device(let name)): (1...15).contains(name.utf8.count)
+        case (.concatenation(let types), .concatenation(let keys)):
+            types.count == keys.count && zip(types, keys).allSatisfy { $0.admits($1) }
+        case (.deviceName, .values), (.concatenation, .values): false
+        case (_, .values): true
+        case (_, .device), (_, .concatenation): false
+        }
+    }
+}
+
+/// A wanted ruleset in which each paired set has the name of the one of its two sets that rules shall use.
+struct PairedSets {
+    /// The wanted ruleset with these names, in rules too; no set in it is paired any more.
+    private(set) var ruleset: Ruleset
+    /// Names, in the ruleset, of sets that may be edited element by element: nothing in force looks into them.
+    private(set) var edited: Set<SetName> = []
+    /// The other of each pair, with the same content; after the swap nothing looks into it.
+    private(set) var spares: [NamedSet] = []
+
+    init(of wanted: Ruleset, in old: Ruleset) {
+        ruleset = wanted
+        let paired = wanted.sets.values.filter(\.isPaired).sorted { $0.name < $1.name }
+        guard !paired.isEmpty else { return }
+        let (reached, mentioned) = (old.setsReached, old.setsInUse)
+        var newNames: [SetName: SetName] = [:]
+        for set in paired {
+            let names = set.name.pairNames.filter { $0 == set.name || wanted.sets[$0] == nil }
+            let name = Self.choice(of: names, for: set, in: old, reached: reached, mentioned: mentioned)
+            ruleset.sets[set.name] = nil
+            ruleset.sets[name] = set.named(name)
+            if name != set.name { newNames[set.name] = name }
+            if !reached.contains(name) { edited.insert(name) }
+            if let spare = names.prefix(2).first(where: { $0 != name }) { spares.append(set.named(spare)) }
+        }
+        if !newNames.isEmpty { ruleset.renameSets(newNames) }
+    }
+
+    /// The one in force where its content is right; else one that nothing in force looks into, best one that holds the
+    /// content already.
+    private static func choice(
+        of names: [SetName], for set: NamedSet, in old: Ruleset, reached: Set<SetName>, mentioned: Set<SetName>
+    ) -> SetName {
+        let right = names.filter { old.sets[$0]?.isEquivalent(to: set) == true }
+        if let inForce = right.first(where: reached.contains) ?? right.first { return inForce }
+        return names.first { name in
+            guard let present = old.sets[name] else { return true }
+            // Of another kind, it has to be deleted first, which the kernel refuses while any rule names it.
+            return !reached.contains(name) && (present.isEditable(to: set) || !mentioned.contains(name))
+        } ?? set.name
+    }
+}
+
+extension NamedSet {
+    fileprivate func named(_ name: SetName) -> NamedSet {
+        NamedSet(
+            name, keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, expires: expires,
+            elements: elements)
+    }
+}
+
+extension Ruleset {
+    fileprivate mutating func renameSets(_ names: [SetName: SetName]) {
+        for (name, chain) in chains where chain.rules.contains(where: { $0.steps.contains { $0.names(anyOf: names) } }) {
+            chains[name]?.rules = chain.rules.map { rule in
+                Rule(rule.steps.map { $0.renamingSet(names) }, comment: rule.comment)
+            }
+        }
+    }
+
+    /// Sets and maps that packets look into: on the way from base chains, through rules and maps.
+    var setsReached: Set<SetName> {
+        var sets: Set<SetName> = []
+        var reached = Set(chains.values.filter { $0.attachpoint != nil }.map(\.name))
+        var pending = Array(reached)
+        func meet(_ verdict: Verdict?) {
+            if let target = verdict?.target, reached.insert(target).inserted { pending.append(target) }
+        }
+        while let name = pending.popLast() {
+            for step in chains[name]?.rules.flatMap(\.steps) ?? [] {
+                if case .verdict(let verdict) = step { meet(verdict) }
+                guard let set = step.set, sets.insert(set).inserted else { continue }
+                for element in self.sets[set]?.elements ?? [] where element.verdict != nil { meet(element.verdict) }
+            }
+        }
+        return sets
+    }
+}
+
+extension Step {
+    /// The set or map it looks into.
+    package var set: SetName? {
+        switch self {
+        case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): name
+        case .match, .counter, .setLabel, .log, .setTimeout, .verdict: nil
+        }
+    }
+
+    fileprivate func names(anyOf names: [SetName: SetName]) -> Bool { set.map { names[$0] != nil } ?? false }
+
+    fileprivate func renamingSet(_ names: [SetName: SetName]) -> Step {
+        switch self {
+        case .lookup(let field, let name): .lookup(field, in: names[name] ?? name)
+        case .membership(let fields, let name, let isIn): .membership(fields, of: names[name] ?? name, isIn: isIn)
+        case .dispatch(let field, let name): .dispatch(field, through: names[name] ?? name)
+        case .match, .counter, .setLabel, .log, .setTimeout, .verdict: self
+        }
+    }
+}
