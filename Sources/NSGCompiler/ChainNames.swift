@@ -10,6 +10,7 @@ package struct ChainNames: Sendable {
     private let networks: [ResourceID: String]
     private let interfaces: [ResourceID: String]
     private let applicationGroups: [ResourceID: String]
+    private let networkGroups: [ResourceID: String]
     /// Collections of admin rules, and their managers.
     private let collections: [ResourceID: String]
     private let networksOfGroup: [ResourceID: Set<ResourceID>]
@@ -23,6 +24,7 @@ package struct ChainNames: Sendable {
         let managers = estate.networkManagers.values
         collections = Self.uniqueNames(managers.flatMap(\.configurations).flatMap(\.collections).map(\.id))
             .merging(Self.uniqueNames(managers.map(\.id))) { name, _ in name }
+        networkGroups = Self.uniqueNames(managers.flatMap(\.networkGroups).map(\.id))
         var used: [ResourceID: Set<ResourceID>] = [:]
         for list in book.boundLists { used[list.key.owner, default: []].insert(list.key.virtualNetwork) }
         networksOfGroup = used
@@ -111,7 +113,7 @@ package struct ChainNames: Sendable {
         case .serviceTag(let tag): Self.bounded("tag/\(Self.plain(tag.description))")
         case .applicationSecurityGroups(let ids):
             Self.bounded("asg/" + ids.map { applicationGroups[$0] ?? $0.name }.joined(separator: "/"))
-        case .networkGroup(let id): Self.bounded("networks/\(id.name)")
+        case .networkGroup(let id): Self.bounded("networks/\(networkGroups[id] ?? id.name)")
         case .either: "prefixes"
         }
     }
@@ -119,7 +121,7 @@ package struct ChainNames: Sendable {
     /// A setting may name a tag as it likes; nft reads letters, digits and `_ . -` here.
     private static func plain(_ text: String) -> String {
         let kept = text.map { $0.isASCII && ($0.isLetter || $0.isNumber || "_.-".contains($0)) ? $0 : "_" }
-        return String(kept)
+        return String(kept) == text ? text : "\(String(kept)).\(digits(of: text, hashLength))"
     }
 
     /// The kernel takes 255 bytes; a longer name keeps its beginning and gains a hash. 100 are left for what is

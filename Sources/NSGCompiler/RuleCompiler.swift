@@ -116,11 +116,18 @@ struct RuleCompiler {
         if addresses.ranges.count == 1, let range = addresses.ranges.first {
             return .match(field, comparison(range))
         }
-        let name = builder.set(
-            names.addresses(scope, in: network), keyType: keyType, isInterval: true,
-            addresses.ranges.map { SetElement(.values(widened($0))) }, suffix: keyType == .ipv4Address ? ".v4" : ".v6")
-        return .lookup(field, in: name)
+        let elements = addresses.ranges.map { SetElement(.values(widened($0))) }
+        let base = names.addresses(scope, in: network)
+        let suffix = keyType == .ipv4Address ? ".v4" : ".v6"
+        if scope.isNamed, elements.count > Self.mostOfSmallSet {
+            return .lookup(field, in: builder.pairedSet(base + suffix, keyType: keyType, elements))
+        }
+        return .lookup(
+            field, in: builder.set(base, keyType: keyType, isInterval: true, elements, suffix: suffix))
     }
+
+    /// A smaller set is sent whole when it changes: less than the two copies of a paired set would cost all the time.
+    private static let mostOfSmallSet = 128
 
     /// Equality, a prefix where the range is one, or the range.
     private func comparison<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> Comparison {
@@ -137,5 +144,16 @@ struct RuleCompiler {
         UInt128
     > {
         UInt128(range.lowerBound)...UInt128(range.upperBound)
+    }
+}
+
+extension AddressScope {
+    /// Whether the addresses are those of something with a name, which are the same in every rule and change by
+    /// themselves.
+    fileprivate var isNamed: Bool {
+        switch self {
+        case .serviceTag, .applicationSecurityGroups, .networkGroup: true
+        case .any, .prefixes, .either: false
+        }
     }
 }

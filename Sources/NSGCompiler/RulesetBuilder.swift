@@ -41,6 +41,14 @@ struct RulesetBuilder {
         return set(base, keyType: .concatenation([.deviceName, address]), isInterval: false, elements)
     }
 
+    /// A set that keeps its name when its content changes, so that only the difference is sent (`NamedSet.isPaired`).
+    /// - Parameter name: of what the set stands for; nothing else may have it.
+    mutating func pairedSet(_ name: String, keyType: KeyType, _ elements: [SetElement]) -> SetName {
+        let name = SetName(salt.isEmpty ? name : "\(name).\(hash([]))")
+        add(NamedSet(name, keyType: keyType, isInterval: true, isPaired: true, elements: elements))
+        return name
+    }
+
     mutating func set(
         _ base: String, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, _ elements: [SetElement],
         suffix: String = ""

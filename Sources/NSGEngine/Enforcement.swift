@@ -102,7 +102,9 @@ package struct Enforcement {
         let (inForce, generation) = try store.dump(table: wanted.table)
         guard let inForce else { return 0 }
         let change = Change(from: inForce, to: wanted)
-        guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty, !change.sweep.isEmpty else { return 0 }
+        guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty, !change.sweep.isEmpty else {
+            return 0
+        }
         _ = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
         return change.sweep.count
     }

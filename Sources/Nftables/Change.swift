@@ -31,6 +31,7 @@ package struct Change: Hashable, Sendable {
         addChains(from: old, to: wanted)
         changeChains(from: old, to: wanted)
         moveBaseChains(from: old, to: wanted)
+        openBaseChains(of: old, absentFrom: wanted)
         sweepObjects(from: old, to: wanted, but: Set(pairs.spares.map(\.name)))
         for spare in pairs.spares { sweep += Self.bringing(old.sets[spare.name], to: spare) }
         if old.isDormant { swap.insert(.wakeTable, at: 0) }
@@ -143,6 +144,18 @@ package struct Change: Hashable, Sendable {
     }
 
     /// - Parameter spares: sets that stay, though no rule looks into them.
+    /// A base chain that goes lets everything pass from the swap on; it is deleted later.
+    private mutating func openBaseChains(of old: Ruleset, absentFrom wanted: Ruleset) {
+        let dead = old.chains.values.filter { $0.attachpoint != nil && wanted.chains[$0.name] == nil }
+        let targets = dead.flatMap(\.rules).flatMap(\.steps).compactMap { step -> ChainName? in
+            if case .verdict(let verdict) = step { verdict.target } else { nil }
+        }
+        for name in Set(targets).sorted() where name.isTrampoline && wanted.chains[name] == nil {
+            guard let rules = old.chains[name]?.rules, !rules.isEmpty, rules != [Self.open] else { continue }
+            swap.append(.replaceRule(at: 0, in: name, with: Self.open))
+        }
+    }
+
     private mutating func sweepObjects(from old: Ruleset, to wanted: Ruleset, but spares: Set<SetName>) {
         let deadChains = old.chains.keys.filter { wanted.chains[$0] == nil }.sorted()
         let deadSets = old.sets.values.filter { wanted.sets[$0.name] == nil && !spares.contains($0.name) }

@@ -97,7 +97,8 @@ extension NamedSet {
 
 extension Ruleset {
     fileprivate mutating func renameSets(_ names: [SetName: SetName]) {
-        for (name, chain) in chains where chain.rules.contains(where: { $0.steps.contains { $0.names(anyOf: names) } }) {
+        for (name, chain) in chains where chain.rules.contains(where: { $0.steps.contains { $0.names(anyOf: names) } })
+        {
             chains[name]?.rules = chain.rules.map { rule in
                 Rule(rule.steps.map { $0.renamingSet(names) }, comment: rule.comment)
             }
