@@ -41,7 +41,7 @@ let package = Package(
         tests("NSGModelTests", ["NSGModel", "NetworkTypes"]),
 
         pure("NSGConfig", ["NSGModel", "NetworkTypes", "JSONText"]),
-        tests("NSGConfigTests", ["NSGConfig", "NSGModel", "NetworkTypes", "JSONText"]),
+        tests("NSGConfigTests", ["NSGConfig", "NSGEvaluation", "NSGModel", "NetworkTypes", "JSONText"]),
 
         pure("NSGEvaluation", ["NSGModel", "NetworkTypes"]),
         tests("NSGEvaluationTests", ["NSGEvaluation", "NSGModel", "NetworkTypes"]),

@@ -57,7 +57,8 @@ package func configuration(from sources: ConfigurationSources) throws(Configurat
     let diagnostics = Diagnostics()
     let settings = parsed(sources.settings, diagnostics).map { SettingsDraft($0) } ?? SettingsDraft()
     let tags = parsed(sources.serviceTags, diagnostics).map { ServiceTagsDraft($0) } ?? ServiceTagsDraft()
-    let tagsArePartial = diagnostics.faults.contains { $0.code == FaultCode.invalidJSON.rawValue }
+    let tagsArePartial =
+        tags.isForeign || diagnostics.faults.contains { $0.code == FaultCode.invalidJSON.rawValue }
     let bindings = parsed(sources.bindings, diagnostics).map { BindingDraft.drafts($0) } ?? []
 
     var reader = PolicyReader(settings.settings, diagnostics)

@@ -8,10 +8,24 @@ private struct NetworkAddress: Hashable {
     var address: IPAddress
 }
 
+/// Where the addresses of a subnet lie.
+private struct SubnetRange {
+    let prefixes: [IPPrefix]
+    let cover: PrefixCover
+
+    init(prefixes: [IPPrefix]) {
+        self.prefixes = prefixes
+        cover = PrefixCover(prefixes)
+    }
+}
+
 extension EstateResolver {
     func networkInterfaces(_ networks: [ResourceID: VirtualNetwork]) -> [ResourceID: NetworkInterface] {
-        var subnets: [ResourceID: Subnet] = [:]
-        for network in networks.values { for subnet in network.subnets { subnets[subnet.id] = subnet } }
+        var subnets: [ResourceID: SubnetRange] = [:]
+        for network in networks.values {
+            for subnet in network.subnets { subnets[subnet.id] = SubnetRange(prefixes: subnet.prefixes) }
+        }
+        let machines = virtualMachines()
         var interfaces: [ResourceID: NetworkInterface] = [:]
         var owners: [NetworkAddress: ResourceID] = [:]
         for draft in policy.networkInterfaces {
@@ -22,18 +36,21 @@ extension EstateResolver {
             interfaces[draft.id] = NetworkInterface(
                 id: draft.id, networkSecurityGroup: draft.networkSecurityGroup.flatMap { resolve($0, policy.groups) },
                 ipConfigurations: configurations, macAddress: draft.macAddress,
-                enableIPForwarding: draft.enableIPForwarding, virtualMachine: draft.virtualMachine)
+                enableIPForwarding: draft.enableIPForwarding,
+                virtualMachine: virtualMachine(of: draft, owners: machines), isPrivateEndpoint: draft.isPrivateEndpoint)
         }
         return interfaces
     }
 
-    private func ipConfiguration(_ draft: IPConfigurationDraft, _ subnets: [ResourceID: Subnet]) -> IPConfiguration? {
+    private func ipConfiguration(_ draft: IPConfigurationDraft, _ subnets: [ResourceID: SubnetRange])
+        -> IPConfiguration?
+    {
         let groups = draft.applicationSecurityGroups.compactMap { resolve($0, policy.applicationGroups) }
         guard let reference = draft.subnet, let subnet = resolve(reference, policy.subnets) else { return nil }
-        if let address = draft.address, let prefixes = subnets[subnet]?.prefixes, !prefixes.isEmpty,
-            !prefixes.contains(where: { $0.contains(address.value) })
+        if let address = draft.address, let range = subnets[subnet], !range.cover.isEmpty,
+            !range.cover.covers(address.value)
         {
-            let list = enumerated(prefixes.map(\.description))
+            let list = enumerated(range.prefixes.lazy.map(\.description))
             diagnostics.report(
                 .addressNotInSubnet, at: address.place,
                 "Private static IP address \(address.value) does not belong to the range of subnet prefix \(list).",
@@ -142,6 +159,12 @@ extension EstateResolver {
                     .equalAddressesOnHost, at: draft.place,
                     "\(address) is an address of \(shown(other.description)) too, and both are bound on this host",
                     remedy: "bind one of them on another host, or change an address")
+            }
+            if draft.attachment == .guest, interface.addresses.isEmpty, !interface.enableIPForwarding {
+                diagnostics.note(
+                    at: draft.place,
+                    "no IP configuration has an address, so the guest is not held to its own (enableIPForwarding: false)"
+                )
             }
             resolved.append(Binding(networkInterface: id, device: draft.device, attachment: draft.attachment))
         }

@@ -40,15 +40,17 @@ extension EstateResolver {
         case .unread: return nil
         case .any: return .any
         case .prefixes(let prefixes): return .prefixes(prefixes.map(\.value))
-        case .serviceTag(let tag, let place): return isKnown(tag, at: place, rule) ? .serviceTag(tag) : nil
+        case .serviceTag(let tag, let place):
+            return isKnown(tag, at: place, "Security rule \(shown(rule.id.description))")
+                ? .serviceTag(tag) : nil
         case .applicationSecurityGroups(let references, _):
             let groups = references.compactMap { resolve($0, policy.applicationGroups) }
             return groups.count == references.count ? .applicationSecurityGroups(groups) : nil
         }
     }
 
-    /// A tag that nobody defines would match nothing, and the rule would be a hole (S10).
-    private func isKnown(_ tag: ServiceTag, at place: Place, _ rule: SecurityRuleDraft) -> Bool {
+    /// A tag that nobody defines would match nothing, and the rule would be a hole (S10). `rule` as messages name it.
+    func isKnown(_ tag: ServiceTag, at place: Place, _ rule: String) -> Bool {
         if tag.isComputed || settings.settings.serviceTags[tag.key] != nil { return true }
         if tags.prefixes[tag.key] != nil {
             if tags.notOffered.contains(tag.key) {
@@ -60,14 +62,12 @@ extension EstateResolver {
         guard !tagsArePartial else { return false }
         diagnostics.report(
             .securityRuleInvalidAddressPrefix, at: place,
-            "Security rule \(shown(rule.id.description)) has invalid Address prefix. Value provided: \(shown(tag.description))",
+            "\(rule) has invalid Address prefix. Value provided: \(shown(tag.description))",
             remedy: remedy(forUnknown: tag))
         return false
     }
 
     private func remedy(forUnknown tag: ServiceTag) -> String {
-        let names = ServiceTag.computed.map(\.description) + settings.settings.serviceTags.keys.sorted() + tags.names
-        let meant = diagnostics.hasRoomForSuggestions ? nearest(to: tag.description, among: names) : nil
         let define =
             tags.prefixes.isEmpty
             ? """
@@ -75,7 +75,15 @@ extension EstateResolver {
             service-tags.json, or define the tag under serviceTags in nsgd.json
             """
             : "the file of service tags does not have it; define it under serviceTags in nsgd.json"
-        return (meant.map { "did you mean the tag \(shown($0))? Else " } ?? "") + define
+        let own = settings.settings.serviceTags.keys
+        guard diagnostics.mayCompare(with: ServiceTag.computed.count + own.count + tags.names.count) else {
+            return define
+        }
+        let names = ServiceTag.computed.map(\.description) + own.sorted() + tags.names
+        let meant = nearest(to: tag.description, among: names, limit: 3).map { shown($0) }
+        guard let last = meant.last else { return define }
+        let list = meant.count > 1 ? "\(meant.dropLast().joined(separator: ", ")) or \(last)" : last
+        return "did you mean the tag \(list)? Else \(define)"
     }
 
     /// Members on both sides of a rule lie in one virtual network.

@@ -29,6 +29,8 @@ struct EstateResolver {
                 uniquingKeysWith: { first, _ in first }),
             serviceTags: tags.prefixes.merging(settings.settings.serviceTags) { _, own in own },
             platform: settings.settings.platform.addresses,
+            blocksOutboundSMTP: settings.settings.platform.blocksOutboundSMTP,
+            networkManagers: networkManagers(),
             bindings: resolvedBindings(interfaces),
             flowLogs: flowLogs())
     }
@@ -83,46 +85,5 @@ struct EstateResolver {
                 version: draft.version)
         }
         return logs
-    }
-}
-
-// Virtual networks.
-extension EstateResolver {
-    private func virtualNetworks() -> [ResourceID: VirtualNetwork] {
-        var further: [ResourceID: [IPPrefix]] = [:]
-        for entry in settings.onPremises {
-            if let network = resolve(entry.network, policy.networks) { further[network, default: []] += entry.prefixes }
-        }
-        let spaces = Dictionary(
-            policy.virtualNetworks.map { ($0.id, $0.addressSpace) }, uniquingKeysWith: { first, _ in first })
-        var networks: [ResourceID: VirtualNetwork] = [:]
-        for draft in policy.virtualNetworks {
-            draft.check(diagnostics)
-            let subnets = draft.subnets.map { subnet in
-                Subnet(
-                    id: subnet.id, prefixes: subnet.prefixes,
-                    networkSecurityGroup: subnet.networkSecurityGroup.flatMap { resolve($0, policy.groups) })
-            }
-            networks[draft.id] = VirtualNetwork(
-                id: draft.id, guid: draft.guid, addressSpace: draft.addressSpace, subnets: subnets,
-                peerings: draft.peerings.map { peering($0, spaces) }, furtherPrefixes: further[draft.id] ?? [],
-                flowTimeoutMinutes: draft.flowTimeoutMinutes)
-        }
-        return networks
-    }
-
-    /// A peer may lie in another subscription: then its space has to stand in the document.
-    private func peering(_ draft: PeeringDraft, _ spaces: [ResourceID: [IPPrefix]]) -> Peering {
-        var remote: ResourceID?
-        if let reference = draft.remoteNetwork {
-            remote = policy.networks.lookUp(reference)
-            if remote == nil, draft.remotePrefixes == nil || !reference.isID {
-                remote = resolve(reference, policy.networks)
-            }
-            if remote == nil, reference.isID { remote = ResourceID(reference.text) }
-        }
-        return Peering(
-            name: draft.name, isOpen: draft.isOpen, remoteNetwork: remote,
-            remotePrefixes: draft.remotePrefixes ?? remote.flatMap { spaces[$0] } ?? [])
     }
 }

@@ -83,6 +83,15 @@ final class Diagnostics {
 
     func note(at place: Place, _ text: String) { notes.append("\(place.file): \(place.path): \(text)") }
 
-    /// Suggestions compare with every name there is; the first faults are worth that, the thousandth is not.
-    var hasRoomForSuggestions: Bool { faults.count < 100 }
+    /// How many names misspelt ones have been compared with, at most `mostComparisons` in a load.
+    private(set) var comparisons = 0
+    static let mostComparisons = 300_000
+
+    /// Whether a fault may look for what was meant among so many names, which are then taken as compared with. The first
+    /// faults are worth that; with the thousandth a load would take time by the square of its size.
+    func mayCompare(with candidates: Int) -> Bool {
+        guard faults.count < 100, candidates <= Self.mostComparisons - comparisons else { return false }
+        comparisons += candidates
+        return true
+    }
 }

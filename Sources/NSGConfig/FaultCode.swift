@@ -45,6 +45,7 @@ enum FaultCode: String {
     case severalVirtualNetworks = "NetworkInterfaceInSeveralVirtualNetworks"
     case membersInSeveralVirtualNetworks = "ApplicationSecurityGroupMembersInSeveralVirtualNetworks"
     case securityRuleInvalidPlatformTag = "SecurityRuleInvalidPlatformTag"
+    case memberIsNoVirtualNetwork = "NetworkGroupMemberIsNoVirtualNetwork"
     case limitReached = "LimitReached"
     case invalidDeviceName = "InvalidDeviceName"
     case duplicateBinding = "DuplicateBinding"

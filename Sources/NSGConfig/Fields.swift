@@ -97,7 +97,8 @@ struct Fields {
 
     private mutating func reportUnknown(_ entry: Entry) {
         let unknown = element(for: entry)
-        let meant = unknown.diagnostics.hasRoomForSuggestions ? nearest(to: entry.key, among: schema.read) : nil
+        let meant =
+            unknown.diagnostics.mayCompare(with: schema.read.count) ? nearest(to: entry.key, among: schema.read) : nil
         if schema.unknown == .refusedWhenNear, meant == nil { return }
         if let meant { misspelt.insert(meant.lowercased()) }
         unknown.report(

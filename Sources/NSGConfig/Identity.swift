@@ -15,7 +15,8 @@ extension Fields {
             return watcher.child(kind.collection, name)
         }
         return ResourceID(
-            subscription: defaults.subscriptionID, resourceGroup: group, type: kind.rawValue, name: name)
+            subscription: defaults.subscriptionID, resourceGroup: group, provider: kind.provider, type: kind.rawValue,
+            name: name)
     }
 
     /// The id of a resource inside another: as written where it is that of the parent and the name, else made of them.
@@ -39,13 +40,11 @@ extension Fields {
         let isWellFormed =
             text.lowercased().hasPrefix("/subscriptions/") && !text.contains("//")
             && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7f }
-        guard isWellFormed, id.parent != nil || kind.parent == nil, !id.resourceGroup.isEmpty,
-            id.type.lowercased() == kind.collection.lowercased()
-        else {
+        guard isWellFormed, !id.resourceGroup.isEmpty, ResourceKind(id: text) == kind else {
             element.report(
                 .invalidResourceID, "\(shown(text)) is not the id of a resource of kind \(kind.collection)",
                 remedy:
-                    "write /subscriptions/…/resourceGroups/…/providers/Microsoft.Network/\(kind.rawValue)/…, or leave it out"
+                    "write /subscriptions/…/resourceGroups/…/providers/\(kind.type)/…, or leave it out"
             )
             return nil
         }

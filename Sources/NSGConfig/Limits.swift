@@ -14,6 +14,8 @@ package struct Limits: Hashable, Sendable {
     /// Different ones in all rules of a group together.
     package var applicationSecurityGroupsPerGroup = 100
     package var ipConfigurationsPerApplicationSecurityGroup = 4_000
+    /// Address prefixes in all security admin rules together.
+    package var adminRulePrefixes = 1_000
 
     package init() {}
 
@@ -27,5 +29,6 @@ package struct Limits: Hashable, Sendable {
         ("applicationSecurityGroupsPerRuleSide", \.applicationSecurityGroupsPerRuleSide),
         ("applicationSecurityGroupsPerGroup", \.applicationSecurityGroupsPerGroup),
         ("ipConfigurationsPerApplicationSecurityGroup", \.ipConfigurationsPerApplicationSecurityGroup),
+        ("adminRulePrefixes", \.adminRulePrefixes),
     ]
 }

@@ -11,7 +11,9 @@ struct NetworkInterfaceDraft: ResourceDraft {
     var ipConfigurations: [IPConfigurationDraft]
     var macAddress: MACAddress?
     var enableIPForwarding: Bool
-    var virtualMachine: ResourceID?
+    /// A back reference: what virtual machines say goes before it.
+    var virtualMachine: Reference?
+    var isPrivateEndpoint: Bool
 
     init?(_ element: Element, _ defaults: Settings.Defaults, _ limits: Limits) {
         guard let fields = Fields(element, .networkInterface), let id = fields.identity(.networkInterface, defaults)
@@ -26,14 +28,8 @@ struct NetworkInterfaceDraft: ResourceDraft {
         ipConfigurations = drafts.filter(\.isPrimary) + drafts.filter { !$0.isPrimary }
         macAddress = fields.macAddress()
         enableIPForwarding = fields.boolean("enableIPForwarding") ?? false
-        virtualMachine = fields.reference("virtualMachine").map { Self.machine($0, defaults) }
-    }
-
-    /// Virtual machines are not read, so the reference need not lead anywhere.
-    private static func machine(_ reference: Reference, _ defaults: Settings.Defaults) -> ResourceID {
-        if reference.isID { return ResourceID(reference.text) }
-        let group = "/subscriptions/\(defaults.subscriptionID)/resourceGroups/\(defaults.resourceGroup)"
-        return ResourceID("\(group)/providers/Microsoft.Compute/virtualMachines/\(reference.text)")
+        virtualMachine = fields.reference("virtualMachine")
+        isPrivateEndpoint = fields["privateEndpoint"] != nil
     }
 }
 
@@ -88,15 +84,19 @@ extension Schema {
         "a network interface",
         reads: [
             "name", "ipConfigurations", "networkSecurityGroup", "macAddress", "enableIPForwarding", "virtualMachine",
+            "privateEndpoint",
         ],
-        passesOver: ["primary", "nicType", "dnsSettings", "tapConfigurations", "hostedWorkloads", "privateEndpoint"],
+        passesOver: ["primary", "nicType", "dnsSettings", "tapConfigurations", "hostedWorkloads"],
         unknown: .refusedWhenNear, isResource: true)
     fileprivate static let ipConfiguration = Schema(
         "an IP configuration",
         reads: [
             "name", "primary", "subnet", "privateIPAddress", "privateIPAddressVersion", "applicationSecurityGroups",
         ],
-        passesOver: ["privateIPAllocationMethod", "privateIPAddressPrefixLength", "publicIPAddress"],
+        passesOver: [
+            "privateIPAllocationMethod", "privateIPAddressPrefixLength", "publicIPAddress",
+            "loadBalancerBackendAddressPools", "loadBalancerInboundNatRules",
+        ],
         unknown: .refusedWhenNear, isResource: true)
 }
 

@@ -1,40 +1,15 @@
 import JSONText
 import NSGModel
 
-/// A resource as its document states it, with references that have not been followed.
-protocol ResourceDraft {
-    var id: ResourceID { get }
-    var place: Place { get }
-}
-
-/// What the policy files hold, read and not yet connected.
-struct PolicyDrafts {
-    var networkSecurityGroups: [NetworkSecurityGroupDraft] = []
-    var virtualNetworks: [VirtualNetworkDraft] = []
-    var networkInterfaces: [NetworkInterfaceDraft] = []
-    var applicationSecurityGroups: [ApplicationSecurityGroupDraft] = []
-    var flowLogs: [FlowLogDraft] = []
-
-    var groups = ResourceIndex("network security group")
-    var networks = ResourceIndex("virtual network")
-    var subnets = ResourceIndex("subnet")
-    var interfaces = ResourceIndex("network interface")
-    var applicationGroups = ResourceIndex("application security group")
-    var logs = ResourceIndex("flow log")
-
-    /// Some resource could not be read so far that others can find it.
-    var isPartial = false
-}
-
 /// Reads policy files in all their shapes (C1), one after the other.
 struct PolicyReader {
-    private let settings: Settings
-    private let diagnostics: Diagnostics
-    private var drafts = PolicyDrafts()
-    private var children: [Child] = []
+    let settings: Settings
+    let diagnostics: Diagnostics
+    var drafts = PolicyDrafts()
+    private(set) var children: [Child] = []
 
-    /// A rule, subnet or peering that stands beside its parent, as templates and some lists of `az` have it.
-    private struct Child {
+    /// A rule, subnet or other part that stands beside its parent, as templates and some lists of `az` have it.
+    struct Child {
         var kind: ResourceKind
         var element: Element
         /// Nil where neither id nor name tells.
@@ -97,6 +72,9 @@ struct PolicyReader {
             let child = element.child(member.key, member.value)
             if let kind = ResourceKind(key: member.key) {
                 read(child, kind: kind)
+            } else if ResourceKind.partsOfManagers.contains(member.key.lowercased()) {
+                // Passed over they would be rules that silently do not hold: each has to tell where it belongs.
+                read(child)
             } else if !member.key.hasPrefix("_"), !ResourceKind.passedOver.contains(member.key),
                 let meant = nearest(to: member.key, among: known)
             {
@@ -147,22 +125,29 @@ struct PolicyReader {
                 remedy: "write each resource out")
         }
         readDraft(element, kind)
-        readNested(in: element, kind)
+        let name = element.value["id"]?.string ?? element.value["name"]?.string
+        readNested(in: element, kind, called: name)
     }
 
-    /// Children of a template's resource: their types and names are often relative.
-    private mutating func readNested(in parent: Element, _ kind: ResourceKind) {
-        guard let resources = parent.value["resources"] else { return }
+    /// Children of a template's resource, and theirs: types and names are often relative.
+    private mutating func readNested(in parent: Element, _ kind: ResourceKind, called parentName: String?) {
+        guard let resources = parent.value["resources"], !resources.isNull else { return }
         for element in parent.child("resources", resources).elements() ?? [] {
             let type = element.value["type"]?.string ?? ""
-            let full = type.contains("/") ? type : "Microsoft.Network/\(kind.rawValue)/\(type)"
+            let full = type.contains("/") ? type : "\(kind.type)/\(type)"
             guard let own = ResourceKind(type: full), own.parent == kind else {
                 element.note("passed over: \(shown(full)) is not read")
                 continue
             }
-            let name = parent.value["id"]?.string ?? parent.value["name"]?.string
-            let reference = name.map { Reference(text: $0, place: parent.place) }
-            children.append(Child(kind: own, element: element.renamedToLastSegment(), parent: reference))
+            let child = element.renamedToLastSegment()
+            let reference = parentName.map { Reference(text: $0, place: parent.place) }
+            children.append(Child(kind: own, element: child, parent: reference))
+            let name = parentName.flatMap { parentName in
+                child.value["name"]?.string.map { name in
+                    parentName.hasPrefix("/") ? "\(parentName)/\(own.collection)/\(name)" : "\(parentName)/\(name)"
+                }
+            }
+            readNested(in: child, own, called: name)
         }
     }
 
@@ -183,9 +168,17 @@ struct PolicyReader {
             keep(
                 ApplicationSecurityGroupDraft(element, settings.defaults), in: \.applicationSecurityGroups,
                 \.applicationGroups)
+        case .routeTable:
+            keep(RouteTableDraft(element, settings.defaults), in: \.routeTables, \.tables)
+        case .virtualMachine:
+            keep(VirtualMachineDraft(element, settings.defaults), in: \.virtualMachines, \.machines)
+        case .loadBalancer:
+            keep(LoadBalancerDraft(element, settings.defaults), in: \.loadBalancers, \.balancers)
         case .flowLog:
             keep(FlowLogDraft(element, settings.defaults), in: \.flowLogs, \.logs)
-        case .securityRule, .subnet, .peering:
+        case .networkManager: keepManager(NetworkManagerDraft(element, settings.defaults))
+        case .securityRule, .subnet, .peering, .route, .networkGroup, .staticMember, .securityAdminConfiguration,
+            .ruleCollection, .adminRule:
             children.append(Child(kind: kind, element: element, parent: written.parentReference()))
         }
     }
@@ -202,82 +195,9 @@ struct PolicyReader {
             drafts[keyPath: list].append(draft)
         }
     }
-}
 
-// After the last document: children join their parents.
-extension PolicyReader {
-    /// Consumes the reader. `isPartial`: some document was no JSON.
-    consuming func finish(isPartial: Bool) -> PolicyDrafts {
-        if isPartial { drafts.isPartial = true }
-        var groups: [ResourceID: Int] = [:]
-        for (index, draft) in drafts.networkSecurityGroups.enumerated() { groups[draft.id] = index }
-        var networks: [ResourceID: Int] = [:]
-        for (index, draft) in drafts.virtualNetworks.enumerated() { networks[draft.id] = index }
-        for child in children {
-            let index = child.kind == .securityRule ? drafts.groups : drafts.networks
-            guard let parent = child.parent else {
-                child.element.report(
-                    .missingProperty, "nothing tells the \(index.noun) that this belongs to",
-                    remedy: "add its id, or write the name as PARENT/NAME")
-                continue
-            }
-            guard let id = index.resolve(parent, isPartial: drafts.isPartial, diagnostics) else { continue }
-            if child.kind == .securityRule {
-                if let at = groups[id], let draft = SecurityRuleDraft(child.element, of: id, limits: settings.limits) {
-                    drafts.networkSecurityGroups[at].rules.append(draft)
-                }
-            } else if let at = networks[id] {
-                attach(child, to: at, id)
-            }
-        }
-        indexSubnets()
-        return drafts
-    }
-
-    private mutating func attach(_ child: Child, to index: Int, _ network: ResourceID) {
-        if child.kind == .subnet {
-            if let draft = SubnetDraft(child.element, in: network) {
-                drafts.virtualNetworks[index].subnets.append(draft)
-            } else {
-                drafts.isPartial = true
-            }
-        } else if let draft = PeeringDraft(child.element) {
-            drafts.virtualNetworks[index].peerings.append(draft)
-        }
-    }
-
-    private mutating func indexSubnets() {
-        for network in drafts.virtualNetworks {
-            for subnet in network.subnets {
-                let names = ["\(network.id.name)/\(subnet.id.name)", subnet.id.name]
-                _ = drafts.subnets.insert(subnet.id, at: subnet.place, names: names, diagnostics)
-            }
-        }
-    }
-}
-
-extension Element {
-    /// In templates a child's name is `parent/child`.
-    fileprivate func renamedToLastSegment() -> Element {
-        guard let members = value.object, let at = members.firstIndex(where: { $0.key == "name" }),
-            let name = members[at].value.string, name.contains("/"), !name.hasPrefix("["),
-            let kind = value["type"]?.string, kind.split(separator: "/").count != 2,
-            let last = name.split(separator: "/").last
-        else { return self }
-        var renamed = members
-        renamed[at].value.kind = .string(String(last))
-        return Element(
-            value: JSONValue(.object(renamed), position: value.position), path: path, file: file,
-            diagnostics: diagnostics)
-    }
-
-    /// The parent of a child that stands alone: by its id, else by its name.
-    fileprivate func parentReference() -> Reference? {
-        if let id = value["id"]?.string, let parent = ResourceID(id).parent {
-            return Reference(text: parent.description, place: place)
-        }
-        let segments = value["name"]?.string?.split(separator: "/") ?? []
-        guard segments.count == 2, let parent = segments.first else { return nil }
-        return Reference(text: String(parent), place: place)
+    private mutating func keepManager(_ manager: NetworkManagerDraft?) {
+        if manager?.isPartial ?? true { drafts.isPartial = true }
+        if let manager { drafts.managers.add(manager, diagnostics) }
     }
 }

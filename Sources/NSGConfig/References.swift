@@ -59,16 +59,21 @@ struct ResourceIndex {
         return fitting.count == 1 ? fitting.first : nil
     }
 
+    /// Whether several resources have the bare name.
+    func isAmbiguous(_ reference: Reference) -> Bool {
+        !reference.isID && (names[reference.text.lowercased()]?.count ?? 0) > 1
+    }
+
     /// The one resource that fits, as it spells its id; nil after a report. While some document could not be read
     /// (`isPartial`) a name that fits nothing is not reported: what it means may stand there.
     func resolve(_ reference: Reference, isPartial: Bool, _ diagnostics: Diagnostics) -> ResourceID? {
         if let found = lookUp(reference) { return found }
         let fitting = reference.isID ? [] : names[reference.text.lowercased()] ?? []
         if fitting.count > 1 {
-            let candidates = (diagnostics.hasRoomForSuggestions ? fitting.sorted() : fitting).map(\.description)
+            let candidates = diagnostics.mayCompare(with: fitting.count) ? fitting.sorted() : fitting
             diagnostics.report(
                 .ambiguousReference, at: reference.place,
-                "\(shown(reference.text)) fits \(fitting.count) \(noun)s: \(enumerated(candidates))",
+                "\(shown(reference.text)) fits \(fitting.count) \(noun)s: \(enumerated(candidates.lazy.map(\.description)))",
                 remedy: "write the id of one of them")
         } else if !isPartial {
             diagnostics.report(
@@ -81,11 +86,12 @@ struct ResourceIndex {
     private func remedy(for reference: Reference, _ diagnostics: Diagnostics) -> String {
         let article = noun.first.map { "aeiou".contains($0) } == true ? "an" : "a"
         guard !names.isEmpty else { return "add \(article) \(noun) to the documents; there is none" }
-        guard diagnostics.hasRoomForSuggestions else { return "name \(article) \(noun) of the documents" }
+        guard diagnostics.mayCompare(with: names.count) else { return "name \(article) \(noun) of the documents" }
         // An id of a name that is known under another one: most likely the resource group or the subscription is wrong.
         let wanted = reference.isID ? ResourceID(reference.text).name.lowercased() : reference.text.lowercased()
-        if let others = names[wanted] { return "candidates: \(enumerated(others.sorted().map(\.description)))" }
-        let meant = nearest(to: wanted, among: names.keys.sorted()).map { "did you mean \(shown($0))? " } ?? ""
-        return "\(meant)candidates: \(enumerated(names.keys.sorted()))"
+        if let others = names[wanted] { return "candidates: \(enumerated(others.lazy.map(\.description)))" }
+        let known = names.keys.sorted()
+        let meant = nearest(to: wanted, among: known).map { "did you mean \(shown($0))? " } ?? ""
+        return "\(meant)candidates: \(enumerated(known))"
     }
 }

@@ -1,7 +1,7 @@
 import JSONText
 import NSGModel
 
-/// The kinds of resources that are read. The raw value is the type below `Microsoft.Network/`.
+/// The kinds of resources that are read. The raw value is the type below its provider.
 enum ResourceKind: String, CaseIterable {
     case networkSecurityGroup = "networkSecurityGroups"
     case securityRule = "networkSecurityGroups/securityRules"
@@ -10,18 +10,31 @@ enum ResourceKind: String, CaseIterable {
     case peering = "virtualNetworks/virtualNetworkPeerings"
     case networkInterface = "networkInterfaces"
     case applicationSecurityGroup = "applicationSecurityGroups"
+    case routeTable = "routeTables"
+    case route = "routeTables/routes"
+    case networkManager = "networkManagers"
+    case networkGroup = "networkManagers/networkGroups"
+    case staticMember = "networkManagers/networkGroups/staticMembers"
+    case securityAdminConfiguration = "networkManagers/securityAdminConfigurations"
+    case ruleCollection = "networkManagers/securityAdminConfigurations/ruleCollections"
+    case adminRule = "networkManagers/securityAdminConfigurations/ruleCollections/rules"
+    case loadBalancer = "loadBalancers"
+    case virtualMachine = "virtualMachines"
     case flowLog = "networkWatchers/flowLogs"
 
     /// `networkSecurityGroups`, also as key of an object keyed by kind.
     var collection: String { String(rawValue.split(separator: "/").last ?? "") }
 
-    /// A security rule belongs to a group, a subnet to a network; a flow log's parent is nothing that is read.
+    var provider: String { self == .virtualMachine ? "Microsoft.Compute" : "Microsoft.Network" }
+
+    /// As `type` in a document: `Microsoft.Network/networkSecurityGroups`.
+    var type: String { "\(provider)/\(rawValue)" }
+
+    /// What a resource belongs to: a security rule to a group, a subnet to a network; a flow log's parent is nothing that
+    /// is read.
     var parent: ResourceKind? {
-        switch self {
-        case .securityRule: .networkSecurityGroup
-        case .subnet, .peering: .virtualNetwork
-        default: nil
-        }
+        guard self != .flowLog, let slash = rawValue.lastIndex(of: "/") else { return nil }
+        return ResourceKind(rawValue: String(rawValue[..<slash]))
     }
 
     /// From a key of an object keyed by kind, in any case; the singular is taken too.
@@ -38,9 +51,7 @@ enum ResourceKind: String, CaseIterable {
     /// From `Microsoft.Network/networkSecurityGroups`, in any case.
     init?(type: String) {
         let folded = type.lowercased()
-        guard folded.hasPrefix("microsoft.network/") else { return nil }
-        let rest = folded.dropFirst("microsoft.network/".utf8.count)
-        guard let match = Self.allCases.first(where: { $0.rawValue.lowercased() == rest }) else { return nil }
+        guard let match = Self.allCases.first(where: { $0.type.lowercased() == folded }) else { return nil }
         self = match
     }
 
@@ -54,9 +65,13 @@ enum ResourceKind: String, CaseIterable {
         self.init(type: "\(segments[provider + 1])/\(types.joined(separator: "/"))")
     }
 
+    /// In lower case: what a network manager holds, and Azure's API lists apart from it.
+    static let partsOfManagers = [
+        networkGroup, staticMember, securityAdminConfiguration, ruleCollection,
+    ].map { $0.collection.lowercased() }
+
     /// Kinds of Azure that are met in documents and passed over.
     static let passedOver = [
-        "loadBalancers", "routeTables", "virtualMachines", "networkManagers", "publicIPAddresses", "networkWatchers",
-        "natGateways", "privateEndpoints", "azureFirewalls",
+        "publicIPAddresses", "networkWatchers", "natGateways", "privateEndpoints", "azureFirewalls",
     ]
 }

@@ -10,13 +10,21 @@ struct ServiceTagsDraft {
     var notOffered: Set<String> = []
     /// As the file spells them.
     var names: [String] = []
+    /// The document is something else, so that what it lacks says nothing.
+    var isForeign = false
 
     init() {}
 
     init(_ document: Element) {
-        guard let fields = Fields(document, .serviceTagFile), let values = fields.required("values")?.elements() else {
+        guard document.isServiceTagFile, let values = document.value["values"] else {
+            document.report(
+                .wrongType,
+                "this is no file of service tags: it has no list `values` of entries with name and prefixes",
+                remedy: "put Microsoft's weekly file (ServiceTags_Public_….json) there, whole and unchanged")
+            isForeign = true
             return
         }
+        guard let values = document.child("values", values).elements() else { return }
         prefixes.reserveCapacity(values.count)
         for element in values {
             guard let entry = Fields(element, .serviceTagEntry), let name = entry.required("name")?.text() else {
@@ -64,12 +72,19 @@ struct ServiceTagsDraft {
 }
 
 extension Schema {
-    fileprivate static let serviceTagFile = Schema(
-        "a service tag file", reads: ["values"], unknown: .refusedWhenNear, isResource: false)
     fileprivate static let serviceTagEntry = Schema(
         "a service tag", reads: ["name", "addressPrefixes", "networkFeatures"],
         passesOver: ["changeNumber", "region", "regionId", "platform", "systemService"], unknown: .refusedWhenNear,
         isResource: true)
+}
+
+extension Element {
+    /// Whether some entry looks like one of Microsoft's; what is wrong in a single entry is told there.
+    fileprivate var isServiceTagFile: Bool {
+        value["values"]?.array?.contains { entry in
+            entry["name"] != nil && (entry["properties"] ?? entry)["addressPrefixes"] != nil
+        } ?? false
+    }
 }
 
 extension ServiceTag {

@@ -16,22 +16,31 @@ func shown(_ text: String) -> String {
 /// The candidate that is probably meant by a misspelt word, compared without case. O(candidates × length²), so nil
 /// for words longer than any name we know.
 func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
-    let wanted = Array(word.lowercased().utf8)
-    guard (1...80).contains(wanted.count) else { return nil }
-    // One slip in a short word, two from eight letters, more only in long ones.
-    var best: (distance: Int, candidate: String)?
-    for candidate in candidates {
-        let other = Array(candidate.lowercased().utf8)
-        let allowed = min(3, max(1, min(wanted.count, other.count) / 4))
-        guard abs(wanted.count - other.count) <= allowed else { continue }
-        let distance = editDistance(wanted, other)
-        if distance <= allowed, distance < best?.distance ?? .max { best = (distance, candidate) }
-    }
-    return best?.candidate
+    nearest(to: word, among: candidates, limit: 1).first
 }
 
-/// The number of insertions, deletions, replacements and swaps of neighbours that lead from one to the other.
-private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+/// Those candidates that may be meant, the nearest first.
+func nearest(to word: String, among candidates: some Sequence<String>, limit: Int) -> [String] {
+    let wanted = Array(word.lowercased().utf8)
+    guard (1...80).contains(wanted.count) else { return [] }
+    var found: [(distance: Int, candidate: String)] = []
+    for candidate in candidates {
+        let other = Array(candidate.lowercased().utf8)
+        // One slip in a short word, two from eight letters, more only in long ones.
+        let allowed = min(3, max(1, min(wanted.count, other.count) / 4))
+        guard let distance = editDistance(wanted, other, upTo: allowed) else { continue }
+        let place = found.firstIndex { distance < $0.distance } ?? found.count
+        guard place < limit else { continue }
+        found.insert((distance, candidate), at: place)
+        if found.count > limit { found.removeLast() }
+    }
+    return found.map(\.candidate)
+}
+
+/// The number of insertions, deletions, replacements and swaps of neighbours that lead from one to the other; nil if it
+/// is above `most`, which most words show after a few letters.
+private func editDistance(_ left: [UInt8], _ right: [UInt8], upTo most: Int) -> Int? {
+    guard abs(left.count - right.count) <= most else { return nil }
     var beforeLast: [Int] = []
     var last = Array(0...right.count)
     for row in left.indices {
@@ -45,10 +54,12 @@ private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
             }
             current.append(distance)
         }
+        // What follows builds on these two rows and is no smaller.
+        if let best = current.min(), let other = last.min(), min(best, other) > most { return nil }
         beforeLast = last
         last = current
     }
-    return last[right.count]
+    return last[right.count] <= most ? last[right.count] : nil
 }
 
 /// `a, b, c and 4 more`

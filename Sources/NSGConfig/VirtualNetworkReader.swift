@@ -8,6 +8,11 @@ struct VirtualNetworkDraft: ResourceDraft {
     var guid: UUID
     var addressSpace: [IPPrefix]
     var subnets: [SubnetDraft]
+    /// SQL managed instances or Databricks live here, which admin rules leave alone unless told otherwise (FACTS f).
+    var hostsIntentPolicyServices: Bool {
+        let services: Set = ["microsoft.sql/managedinstances", "microsoft.databricks/workspaces"]
+        return subnets.contains { !services.isDisjoint(with: $0.delegations) }
+    }
     /// Some subnet has no id, so that references to it lead nowhere.
     var hasUnreadSubnets: Bool
     var peerings: [PeeringDraft]
@@ -37,18 +42,49 @@ struct SubnetDraft {
     var prefixes: [IPPrefix]
     /// The subnet owns the association; the group's list of subnets is a back reference.
     var networkSecurityGroup: Reference?
+    var routeTable: Reference?
+    var filtersPrivateEndpoints: Bool
+    /// The services that the subnet is given to, in lower case: `microsoft.sql/managedinstances`.
+    var delegations: Set<String>
+    private var servesApplicationGateway: Bool
+
+    private enum EndpointPolicies: String, CaseIterable {
+        case disabled = "Disabled"
+        case enabled = "Enabled"
+        case networkSecurityGroup = "NetworkSecurityGroupEnabled"
+        case routeTable = "RouteTableEnabled"
+    }
 
     init?(_ element: Element, in network: ResourceID) {
         guard let fields = Fields(element, .subnet), let id = fields.identity(.subnet, in: network) else { return nil }
         self.id = id
         place = element.place
         networkSecurityGroup = fields.reference("networkSecurityGroup")
+        routeTable = fields.reference("routeTable")
+        let policies = fields["privateEndpointNetworkPolicies"]?.choice(among: EndpointPolicies.allCases)
+        filtersPrivateEndpoints = policies == .enabled || policies == .networkSecurityGroup
+        delegations = Set(
+            fields.elements("delegations").compactMap {
+                Fields($0, .delegation)?.remark("serviceName")?.lowercased()
+            })
+        servesApplicationGateway = fields["applicationGatewayIPConfigurations"] != nil
         // Azure returns one form or the other; where both stand the list says more.
         var prefixes = fields.prefixes("addressPrefixes")
         if prefixes.isEmpty, fields["addressPrefixes"] == nil {
             prefixes = fields.required("addressPrefix")?.prefix().map { [$0] } ?? []
         }
         self.prefixes = prefixes
+    }
+
+    /// Whether admin rules hold here: Azure leaves the subnets of its gateways and firewalls alone, which it knows by their
+    /// fixed names (FACTS f).
+    var takesAdminRules: Bool {
+        let reserved = [
+            "gatewaysubnet", "azurebastionsubnet", "azurefirewallsubnet", "azurefirewallmanagementsubnet",
+            "routeserversubnet",
+        ]
+        return !reserved.contains(id.name.lowercased()) && !servesApplicationGateway
+            && !delegations.contains("microsoft.network/applicationgateways")
     }
 }
 
@@ -83,11 +119,19 @@ extension Schema {
     fileprivate static let addressSpace = Schema(
         "an address space", reads: ["addressPrefixes"], unknown: .refusedWhenNear, isResource: false)
     fileprivate static let subnet = Schema(
-        "a subnet", reads: ["name", "addressPrefix", "addressPrefixes", "networkSecurityGroup"],
+        "a subnet",
+        reads: [
+            "name", "addressPrefix", "addressPrefixes", "networkSecurityGroup", "routeTable", "delegations",
+            "privateEndpointNetworkPolicies", "applicationGatewayIPConfigurations",
+        ],
         passesOver: [
-            "routeTable", "natGateway", "serviceEndpoints", "delegations", "ipConfigurations", "privateEndpoints",
+            "natGateway", "serviceEndpoints", "ipConfigurations", "ipConfigurationProfiles", "privateEndpoints",
+            "privateLinkServiceNetworkPolicies",
         ],
         unknown: .refusedWhenNear, isResource: true)
+    fileprivate static let delegation = Schema(
+        "a delegation", reads: ["name", "serviceName"], passesOver: ["actions"], unknown: .refusedWhenNear,
+        isResource: true)
     fileprivate static let peering = Schema(
         "a peering",
         reads: ["name", "peeringState", "allowVirtualNetworkAccess", "remoteVirtualNetwork", "remoteAddressSpace"],
@@ -105,16 +149,16 @@ extension Fields {
 extension VirtualNetworkDraft {
     func check(_ diagnostics: Diagnostics) {
         var ranges: [(prefix: IPPrefix, subnet: SubnetDraft)] = []
+        let space = PrefixCover(addressSpace)
         for subnet in subnets {
             for prefix in subnet.prefixes {
-                if !addressSpace.isEmpty,
-                    !addressSpace.contains(where: { $0.length <= prefix.length && $0.contains(prefix.address) })
-                {
+                if !space.isEmpty, !space.covers(prefix) {
                     diagnostics.report(
                         .subnetOutsideNetwork, at: subnet.place,
                         "Subnet '\(shown(subnet.id.name))' is not valid in virtual network '\(shown(id.name))'.",
                         remedy:
-                            "\(prefix) lies outside the address space \(enumerated(addressSpace.map(\.description)))")
+                            "\(prefix) lies outside the address space \(enumerated(addressSpace.lazy.map(\.description)))"
+                    )
                 }
                 ranges.append((prefix, subnet))
             }

@@ -8,11 +8,12 @@ package struct ResourceID: Hashable, Comparable, Sendable, CustomStringConvertib
         folded = text.lowercased()
     }
 
-    /// `/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/TYPE/NAME`.
-    package init(subscription: String, resourceGroup: String, type: String, name: String) {
+    /// `/subscriptions/S/resourceGroups/G/providers/PROVIDER/TYPE/NAME`.
+    package init(
+        subscription: String, resourceGroup: String, provider: String = "Microsoft.Network", type: String, name: String
+    ) {
         self.init(
-            "/subscriptions/\(subscription)/resourceGroups/\(resourceGroup)/providers/Microsoft.Network/\(type)/\(name)"
-        )
+            "/subscriptions/\(subscription)/resourceGroups/\(resourceGroup)/providers/\(provider)/\(type)/\(name)")
     }
 
     /// The id of a child: `…/virtualNetworks/v` to `…/virtualNetworks/v/subnets/s`.

@@ -75,6 +75,23 @@ struct ReferenceTests {
             policy(["{name: 'a', ipConfigurations: [{name: 'x', subnet: 'front'}, {name: 'y', subnet: 'edge'}]}"]),
             ["NetworkInterfaceInSeveralVirtualNetworks"]
         ),
+        (policy(["{name: 'a', ipConfigurations: [{name: 'x', subnet: 'front'}, {name: 'y', subnet: 'front'}]}"]), []),
+        (policy([interface("a", ", applicationSecurityGroups: null, virtualMachine: null")]), []),
+        (
+            policy(
+                [],
+                more:
+                    ", networkSecurityGroups: [{name: 'w', subnets: [{id: '/gone'}], networkInterfaces: [{id: '/gone'}]}]"
+            ), []
+        ),
+        (
+            """
+            {virtualNetworks: [{name: 'v', addressSpace: {addressPrefixes: ['10.1.0.0/16', 'fd00:1::/48', '172.16.0.0/12']}, subnets: [
+              {name: 's', addressPrefixes: ['10.1.0.0/24', '172.16.9.0/24', 'fd00:1::/64']}]}], networkInterfaces: [{name: 'n',
+             ipConfigurations: [{name: 'a', subnet: 's', privateIPAddress: '172.16.9.4'}, {name: 'b', subnet: 's', privateIPAddress: '10.1.0.4'},
+              {name: 'c', subnet: 's', privateIPAddress: 'fd00:1::4', privateIPAddressVersion: 'IPv6'}]}]}
+            """, []
+        ),
         (policy(["{name: 'a', ipConfigurations: []}"]), ["MissingProperty"]),
         (policy(["{name: 'a', ipConfigurations: [{name: 'x'}]}"]), ["MissingProperty"]),
         (

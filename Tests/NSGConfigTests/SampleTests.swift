@@ -1,7 +1,9 @@
 import Glibc
 import JSONText
 import NSGConfig
+import NSGEvaluation
 import NSGModel
+import NetworkTypes
 import Testing
 
 /// Data that Azure returned. It is not part of the package: it is looked for in the folder that `NSGD_SAMPLES` names, else in
@@ -9,6 +11,8 @@ import Testing
 private enum Samples {
     static let documents = ["network-resources.json", "network-security-groups.json", "security-group-view.json"]
     static let serviceTags = "ServiceTags_Public_20250127.json"
+    static let view = "security-group-view.json"
+    static let flow = "ip-flow-verify.json"
 
     static let folder: String = {
         if let named = unsafe getenv("NSGD_SAMPLES") { return unsafe String(cString: named) }
@@ -19,6 +23,8 @@ private enum Samples {
     static func areThere(_ names: [String]) -> Bool {
         names.allSatisfy { unsafe access("\(folder)/\($0)", R_OK) == 0 }
     }
+
+    static func value(_ name: String) throws -> JSONValue { try JSONValue(parsing: text(name).bytes, dialect: .json5) }
 
     static func text(_ name: String) throws -> SourceText {
         let file = try unsafe #require(fopen("\(folder)/\(name)", "r"))
@@ -57,6 +63,54 @@ struct SampleTests {
         print("samples with service tags: \(time)")
         #expect(loaded?.estate.serviceTags.count == 2647)
         #expect(loaded?.estate.networkSecurityGroups.count == 4)
+    }
+}
+
+@Suite(
+    "what Azure answered about its own documents",
+    .enabled(if: Samples.areThere([Samples.view, Samples.flow]), "no samples in \(Samples.folder)"))
+struct RecordedAnswerTests {
+    private let estate: Estate
+    private let recorded: JSONValue
+
+    init() throws {
+        let text = try Samples.text(Samples.view)
+        estate = try configuration(from: ConfigurationSources(policies: [text])).estate
+        recorded = try Samples.value(Samples.view)
+    }
+
+    @Test("FACTS g, K5: IP flow verify")
+    func ipFlowVerify() throws {
+        let sample = try Samples.value(Samples.flow)
+        let request = try #require(sample["request"])
+        let word = { (key: String) throws in try #require(request[key]?.string) }
+        let machine = ResourceID(try word("targetResourceId"))
+        let interface = try #require(estate.networkInterfaces.values.first { $0.virtualMachine == machine })
+        let direction = try #require(Direction(rawValue: try word("direction")))
+        let local = (try #require(IPAddress(try word("localIPAddress"))), try #require(UInt16(try word("localPort"))))
+        let remote = (
+            try #require(IPAddress(try word("remoteIPAddress"))), try #require(UInt16(try word("remotePort")))
+        )
+        let (source, destination) = direction == .outbound ? (local, remote) : (remote, local)
+        let flow = FlowTuple(
+            protocol: try #require(IPProtocol(try word("protocol"))), source: source.0, destination: destination.0,
+            sourcePort: source.1, destinationPort: destination.1)
+        let decision = Evaluator(PolicyBook(estate)).decision(for: flow, at: interface.id, direction)
+        let rule = try #require(decision.deciding?.rule)
+        #expect(decision.access.rawValue == sample["response"]?["access"]?.string)
+        #expect(rule.qualifiedName == sample["response"]?["ruleName"]?.string)
+        #expect((rule.isDefault ? "" : rule.id.description) == sample["response"]?["ruleId"]?.string)
+    }
+
+    @Test("FACTS h2: the security group view, every rule and field")
+    func securityGroupView() throws {
+        let machine = ResourceID(try #require(recorded["request"]?["targetResourceId"]?.string))
+        let view = SecurityGroupView(estate).view(of: machine)
+        let expected = try #require(recorded["response"]).sorted
+        #expect(view.sorted == expected, "\(view.sorted.text())")
+        let rules = view["networkInterfaces"]?.array?.first?["securityRuleAssociations"]?["effectiveSecurityRules"]?
+            .array
+        #expect(rules?.count == 8)
     }
 }
 

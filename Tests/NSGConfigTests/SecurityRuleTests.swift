@@ -170,6 +170,13 @@ struct SecurityRuleTests {
             ["sourceAddressPrefix": "\"AZURE_LOADBALANCER\""], ["description": "\"\""],
             ["destinationPortRange": "\"\"", "destinationPortRanges": "[\"80\", \"80-90\"]"],
             ["sourceAddressPrefix": "\"::/0\"", "destinationAddressPrefix": "\"*\""],
+            ["sourceAddressPrefix": "\"2001:db8::1\"", "destinationAddressPrefix": "\"Internet\""],
+            ["sourceAddressPrefix": "\"VIRTUAL_NETWORK\"", "destinationAddressPrefix": "\"internet\""],
+            ["sourcePortRange": "null", "sourcePortRanges": "[\"22-22\", 80]"],
+            ["sourceAddressPrefix": "", "sourceAddressPrefixes": "[\"203.0.113.7\", \"198.51.100.0/24\"]"],
+            ["protocol": "\"Icmp\"", "destinationPortRange": "8"], ["access": "\"DENY\"", "direction": "\"INBOUND\""],
+            platform.merging(["destinationAddressPrefix": "\"azureplatformlkm\""]) { _, new in new },
+            platform.merging(["destinationAddressPrefix": "\"AzurePlatformIMDS\""]) { _, new in new },
             platform,
         ] as [[String: String]])
     func takes(changes: [String: String]) {
@@ -212,6 +219,115 @@ struct SecurityRuleTests {
                 [Documents.securityGroup([groups]), defined],
                 settings: "{limits: {applicationSecurityGroupsPerRuleSide: 11}}")
                 == [])
+    }
+
+    /// Two networks and a group of members in each, and `g0`…`g10` without members.
+    private static let memberships = """
+        {virtualNetworks: [
+          {name: 'v', addressSpace: {addressPrefixes: ['10.1.0.0/16']}, subnets: [{name: 'a', addressPrefix: '10.1.0.0/24'}]},
+          {name: 'w', addressSpace: {addressPrefixes: ['10.1.0.0/16']}, subnets: [{name: 'b', addressPrefix: '10.1.0.0/24'}]}],
+         applicationSecurityGroups: [{name: 'inV'}, {name: 'inW'}, \((0...10).map { "{name: 'g\($0)'}" }.joined(separator: ", "))],
+         networkInterfaces: [
+          {name: 'n', ipConfigurations: [{name: 'x', subnet: 'a', applicationSecurityGroups: ['inV']}, {name: 'y', subnet: 'a'}]},
+          {name: 'm', ipConfigurations: [{name: 'x', subnet: 'b', applicationSecurityGroups: [{id: 'inW'}]}]}]}
+        """
+
+    private static func groups(_ source: [String], _ destination: [String]) -> String {
+        func list(_ names: [String]) -> String { "[\(names.map { "\"\($0)\"" }.joined(separator: ", "))]" }
+        return Documents.securityGroup([
+            Documents.rule(
+                "r",
+                [
+                    "sourceAddressPrefix": "\"\"", "sourceApplicationSecurityGroups": list(source),
+                    "destinationAddressPrefix": "", "destinationApplicationSecurityGroups": list(destination),
+                ])
+        ])
+    }
+
+    @Test(
+        "FACTS e: application security groups of a rule",
+        arguments: [
+            (["inV"], ["inV"], []), (["inV"], ["g0"], []),
+            (["inV"], ["inW"], ["AllApplicationSecurityGroupsInSecurityRuleMustBeFromSameVnet"]),
+            (["inV", "inW"], ["g0"], ["AllApplicationSecurityGroupsInSecurityRuleMustBeFromSameVnet"]),
+            ((0..<10).map { "g\($0)" }, ["inV"], []),
+            (
+                ["inV"], (0...10).map { "g\($0)" },
+                ["NumberOfApplicationSecurityGroupsReferencedInSecurityRuleLimitReached"]
+            ),
+            (["nobody"], ["inV"], ["UnknownReference"]),
+        ] as [([String], [String], [String])])
+    func applicationGroups(source: [String], destination: [String], codes: [String]) {
+        #expect(faults([Self.groups(source, destination), Self.memberships]).map(\.code) == codes)
+    }
+
+    @Test("FACTS a4, e: how many application security groups, members and groups there may be")
+    func groupLimits() {
+        func codes(_ limit: String, _ value: Int, _ texts: [String]) -> [String] {
+            faults(texts, settings: "{limits: {\(limit): \(value)}}").map(\.code)
+        }
+        let texts = [Self.groups(["inV", "g1"], ["g2"]), Self.memberships]
+        #expect(codes("applicationSecurityGroupsPerGroup", 3, texts) == [])
+        #expect(codes("applicationSecurityGroupsPerGroup", 2, texts) == ["LimitReached"])
+        #expect(codes("applicationSecurityGroups", 13, texts) == [])
+        #expect(codes("applicationSecurityGroups", 12, texts) == ["LimitReached"])
+        let two = Self.memberships.replacing(
+            "name: 'y', subnet: 'a'", with: "name: 'y', subnet: 'a', applicationSecurityGroups: ['inV', 'g1']")
+        #expect(codes("ipConfigurationsPerApplicationSecurityGroup", 2, [two]) == [])
+        #expect(codes("ipConfigurationsPerApplicationSecurityGroup", 1, [two]) == ["LimitReached"])
+        #expect(codes("applicationSecurityGroupsPerIPConfiguration", 2, [two]) == [])
+        #expect(codes("applicationSecurityGroupsPerIPConfiguration", 1, [two]) == ["LimitReached"])
+        // Each configuration keeps the limit, the interface as a whole does not.
+        let apart = Self.memberships.replacing(
+            "name: 'y', subnet: 'a'", with: "name: 'y', subnet: 'a', applicationSecurityGroups: ['g1']")
+        #expect(codes("applicationSecurityGroupsPerIPConfiguration", 1, [apart]) == ["LimitReached"])
+        #expect(
+            codes("networkSecurityGroups", 1, ["{networkSecurityGroups: [{name: 'a'}, {name: 'b'}]}"]) == [
+                "LimitReached"
+            ])
+        let regions = "{networkSecurityGroups: [{name: 'a', location: 'west'}, {name: 'b', location: 'east'}]}"
+        #expect(codes("networkSecurityGroups", 1, [regions]) == [])
+    }
+
+    @Test("the first rule of each family is compared across both sides, whatever the form")
+    func families() {
+        let list = ["sourceAddressPrefix": "", "sourceAddressPrefixes": "[\"10.0.0.0/8\", \"fd00::/8\"]"]
+        #expect(
+            faults([Documents.securityGroup([Documents.rule("r", list)])]).map(\.code)
+                == ["ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies"])
+    }
+
+    @Test("an unknown tag is refused with the nearest names")
+    func nearestTags() {
+        let file = ["Storage.WestEurope", "Storage.EastEurope", "Storage.NorthEurope", "Sql", "AzureCloud"].map {
+            "{\"name\": \"\($0)\", \"properties\": {\"addressPrefixes\": [\"198.51.100.0/24\"]}}"
+        }
+        let tags = "{\"values\": [\(file.joined(separator: ", "))]}"
+        func remedy(_ tag: String) -> String {
+            let text = Documents.securityGroup([Documents.rule("r", ["sourceAddressPrefix": "\"\(tag)\""])])
+            let found = faults([text], serviceTags: tags)
+            #expect(found.map(\.code) == ["SecurityRuleInvalidAddressPrefix"])
+            return found.first?.remedy ?? ""
+        }
+        #expect(
+            remedy("Storage.WstEurope").hasPrefix("did you mean the tag Storage.WestEurope or Storage.EastEurope? Else")
+        )
+        #expect(remedy("azurecluod").hasPrefix("did you mean the tag AzureCloud? Else"))
+        #expect(remedy("Unheard").hasPrefix("the file of service tags does not have it"))
+    }
+
+    @Test(
+        "S10: a file that is none of service tags is one clear fault",
+        arguments: [
+            ("{\"changeNumber\": 343, \"cloud\": \"Public\", \"values\": [{\"name\": \"Act", "InvalidJSON"),
+            ("{\"syncToken\": \"1\", \"prefixes\": [{\"ip_prefix\": \"198.51.100.0/24\"}]}", "WrongType"),
+            ("{\"values\": []}", "WrongType"), ("[]", "WrongType"), ("{\"values\": [1, {\"a\": 2}]}", "WrongType"),
+            ("", "InvalidJSON"),
+        ])
+    func foreignTagFile(text: String, code: String) {
+        let rule = Documents.securityGroup([Documents.rule("r", ["sourceAddressPrefix": "\"Storage\""])])
+        let found = faults([rule], serviceTags: text)
+        #expect(found.map(\.code) == [code] && found.first?.file == "service-tags.json", "\(found.map(\.description))")
     }
 
     @Test("S10: a tag is known by the settings, by the file, or not at all")

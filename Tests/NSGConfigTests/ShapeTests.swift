@@ -69,13 +69,13 @@ struct ShapeTests {
         arguments: [
             group, "[\(group)]", #"{"value": [\#(group)], "nextLink": "https://example.net"}"#,
             #"{"$schema": "x", "parameters": {}, "resources": [\#(group)], "outputs": {}}"#,
-            #"{"networkSecurityGroups": [{"name": "web"}], "_ours": 1, "loadBalancers": [{"name": "lb"}]}"#,
+            #"{"networkSecurityGroups": [{"name": "web"}], "_ours": 1, "natGateways": [{"name": "nat"}]}"#,
             #"{"networkSecurityGroups": {"value": [{"name": "web"}]}, "networkManagers": []}"#,
             #"{"networkSecurityGroup": {"name": "web"}, "request": {}}"#,
             #"{"id": "\#(Documents.group)/networkSecurityGroups/web"}"#,
             #"{"resources": [{"name": "web", "type": "Microsoft.Network/networkSecurityGroups", "location": "[resourceGroup().location]"}]}"#,
             #"{"languageVersion": "2.0", "resources": {"a": \#(group)}}"#,
-            #"[\#(group), {"name": "x", "type": "Microsoft.Compute/virtualMachines"}]"#,
+            #"[\#(group), {"name": "x", "type": "Microsoft.Compute/disks"}]"#,
         ])
     func readsContainer(text: String) throws {
         let estate = try load([text]).estate
@@ -84,7 +84,7 @@ struct ShapeTests {
 
     @Test("C1: other kinds and keys with an underscore leave a note")
     func notes() throws {
-        let notes = try load([#"{"_ours": 1, "loadBalancers": [], "routeTables": []}"#]).notes
+        let notes = try load([#"{"_ours": 1, "natGateways": [], "publicIPAddresses": []}"#]).notes
         #expect(notes.count == 3)
         #expect(notes.allSatisfy { $0.hasPrefix("policy.d/0.json: ") && $0.contains("passed over") })
     }
