@@ -2,7 +2,7 @@ import JSONText
 import TestSupport
 import Testing
 
-/// Live flows under a change of policy: `flushConnection` (S6, KERNEL 7), and idle time-outs (S6, KERNEL 16).
+/// Live flows under a change of policy: `flushConnection`. S5, S6, KERNEL 7.
 @Suite(.serialized, .enabled(if: isInTestNamespace, "needs a network namespace of its own (NSGD_KERNEL_TESTS=1)"))
 struct DaemonFlushTests {
     private typealias Rule = EstateDocuments.Rule
@@ -126,52 +126,6 @@ struct DaemonFlushTests {
             #expect(try Self.isSilent(network, .straight))
             #expect(try daemon.reload().notes.isEmpty)
             #expect(daemon.journal.contains("2 connections were ended"))
-        }
-    }
-
-    /// The time that entries have left, in seconds.
-    private static func timeouts(_ router: TestMachine, _ arguments: String...) throws -> [Int] {
-        try router.run(["conntrack", "-L"] + arguments).split(separator: "\n").compactMap { line in
-            let words = line.split(separator: " ")
-            return words.count > 3 ? Int(words[2]) : nil
-        }
-    }
-
-    @Test("flowTimeoutInMinutes holds for flows of bound interfaces, and for no other (S6, KERNEL 16)")
-    func idleTimeout() throws {
-        var estate = Self.estate([Self.web, Self.dns], flushing: false)
-        estate.flowTimeout = 4
-        try TestNetwork.with(estate) { network in
-            let others = try ["north", "south"].enumerated().map { index, name in
-                try network.addMachine(name, ["203.0.113.\(index + 1)"], behind: "up\(index)")
-            }
-            let (a, router) = (network["a"], network.router)
-            _ = try network.startDaemon()
-            try Self.open(network, .straight)
-            try others[1].serve("tcp", 80)
-            try others[1].serve("udp", 53)
-            #expect(try others[0].connect(1, to: others[1].address, 80) == "open")
-            #expect(try others[0].exchange(1) == "same")
-            #expect(try others[0].isAnswered(others[1].address, 53, from: 5002, expecting: true))
-
-            let own = try Self.timeouts(router, "-s", a.address)
-            #expect(own.count == 2 && own.allSatisfy { (200...240).contains($0) }, "\(own)")
-            let foreign = try Self.timeouts(router, "-s", others[0].address)
-            #expect(foreign.count == 2 && foreign.allSatisfy { $0 > 240 || $0 <= 120 }, "\(foreign)")
-
-            // Idled out, sooner than by itself: it has ended, and its next packet begins another.
-            try router.run(["conntrack", "-U", "-p", "udp", "-s", a.address, "--timeout", "1"])
-            let states = { () throws -> [String] in
-                try network.records().filter {
-                    $0["sourcePort"]?.int == 5002 && $0["direction"]?.string == "Inbound"
-                        && $0["interface"]?.string == "vb"
-                }.compactMap { $0["state"]?.string }
-            }
-            let isOver = try eventually(within: 10) { try states() == ["B", "E"] }
-            #expect(isOver)
-            #expect(try Self.asks(a, network["b"], .straight, expecting: true))
-            let isNew = try eventually(within: 5) { try states() == ["B", "E", "B"] }
-            #expect(isNew)
         }
     }
 }
