@@ -58,4 +58,7 @@ package final class ConntrackEvents: Sendable {
 
     /// Events from the moment of `init` on are delivered, up to what the buffer holds: dump between `init` and `start`.
     package func start() { listener.start() }
+
+    /// What has happened by now has been handed over when this returns. Not to be called from the handler.
+    package func drain() { listener.drain() }
 }

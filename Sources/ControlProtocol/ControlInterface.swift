@@ -88,6 +88,7 @@ package enum ControlInterface {
           enforcedSince: ?string,
           bindings: []Binding,
           flows: int,
+          flowsEnded: int,
           decisions: Decisions,
           losses: Losses,
           drift: Drift,

@@ -43,7 +43,9 @@ package struct DenialAggregator: Sendable {
     package mutating func add(_ record: FlowRecord) -> [FlowRecord] {
         guard case .denied = record.change else { return [record] }
         let key = Key(interface: record.interface, direction: record.direction, flow: record.flow)
-        if var entry = entries[key], entry.record.stages == record.stages, !isOver(entry, at: record.time) {
+        if var entry = entries[key], entry.record.stages == record.stages,
+            entry.record.isPlatform == record.isPlatform, !isOver(entry, at: record.time)
+        {
             entry.repeats += 1
             entry.lastSeen = max(entry.lastSeen, record.time)
             entries[key] = entry

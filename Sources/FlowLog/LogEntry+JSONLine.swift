@@ -109,7 +109,7 @@ extension GapRecord {
         line.append("reason", reason.rawValue)
         if let rule {
             line.append("rule", rule.qualifiedName)
-            line.append("networkSecurityGroup", rule.group.description)
+            if rule.kind != .platform { line.append("networkSecurityGroup", rule.group.description) }
         }
         return line.text()
     }

@@ -159,6 +159,7 @@ final class RunningDaemon: Sendable {
         case .terminate:
             notifier.stopping()
             server.stop()
+            observer.drainEvents()
             let accounts = observer.executor.queue.sync { observer.assumeIsolated { $0.stop() } }
             enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.store(accounts) } }
             journal.log(.notice, "nsgd ends; the rules stay in force (nsgctl flush takes them out)")

@@ -7,6 +7,8 @@ struct EnforcementHistory: Sendable {
     var isLastGood = false
     var lastReload: (at: Timestamp, succeeded: Bool, message: String)?
     var lastAudit: Timestamp?
+    /// Connections that `flushConnection` ended.
+    var flowsEnded = 0
     var driftsFound = 0
     var driftsHealed = 0
 

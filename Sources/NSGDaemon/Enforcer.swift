@@ -20,7 +20,10 @@ actor Enforcer {
     private let state: StateFolder
     private let journal: Journal
     private let enforcement: Enforcement
+    private let cut: ConnectionCut
     private var numbering: RuleNumbering
+    /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
+    private var evaluated: Policy?
     private var links: LinkTable
     private var observer: FlowObserver?
     /// When the last swap was, and whether it left something to sweep a while later.
@@ -48,6 +51,7 @@ actor Enforcer {
         state = try StateFolder(options.state)
         let store = try KernelRulesetStore()
         enforcement = Enforcement(store: store)
+        cut = ConnectionCut(enforcement: enforcement)
         tablePort = store.portID
         let stored = state.numbering()
         if let problem = stored.problem { journal.log(.warning, problem) }
@@ -150,8 +154,30 @@ actor Enforcer {
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
             keepLastGood(sources)
-            let notes = wanted.configuration.notes
+            let notes = wanted.configuration.notes + [evaluateFlows(with: inForce)].compactMap(\.self)
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
+        }
+    }
+
+    /// Ends the flows that groups with `flushConnection` on refuse from now on (S6); gives a note about it.
+    private func evaluateFlows(with inForce: Policy) -> String? {
+        guard let evaluated, let review = FlowReview(from: evaluated, to: inForce) else {
+            evaluated = inForce
+            return nil
+        }
+        // What the rules before let pass at the last moment has its connection by then.
+        finishSweep()
+        do throws(KernelError) {
+            let outcome = try cut(by: review)
+            history.withLock { $0.flowsEnded += outcome.ended }
+            if outcome.failed == nil { self.evaluated = inForce }
+            guard let message = outcome.message else { return nil }
+            journal.log(outcome.failed == nil ? .info : .error, message, id: "flush")
+            return message
+        } catch {
+            let message = "live connections were not evaluated again, the next reload will try it: \(error)"
+            journal.log(.error, message, id: "flush")
+            return message
         }
     }
 
@@ -339,6 +365,7 @@ actor Enforcer {
             // first.
             let isThere = try enforcement.open(table: FixedNames.table)
             policy.withLock { $0 = nil }
+            evaluated = nil
             history.withLock { $0.enforcedSince = nil }
             guard isThere else { return .success(()) }
             Clock.sleep(nanoseconds: Self.grace)

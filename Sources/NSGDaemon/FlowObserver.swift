@@ -120,6 +120,12 @@ actor FlowObserver {
         self.timer = timer
     }
 
+    /// Reads the events of connections that have come by now, so that `stop()` finds the totals of what has ended. Not to
+    /// be called on this actor, whose queue takes them before what is queued next.
+    nonisolated func drainEvents() {
+        executor.queue.sync { assumeIsolated { $0.conntrackEvents } }?.drain()
+    }
+
     /// Writes what waits and what every flow has carried, and ends. What is accounted for goes to the next run.
     func stop() -> DecisionLedger.Accounts {
         timer?.cancel()

@@ -34,12 +34,15 @@ extension JudgedPacket {
     init?(_ packet: LoggedPacket, links: LinkTable) {
         guard let mark = DecisionMark(packet.prefix), let header = packet.header else { return nil }
         func name(_ index: UInt32?) -> String? { index.flatMap { links.byIndex[$0]?.name } }
+        let tracked = FlowTuple(
+            protocol: header.protocol, source: header.source, destination: header.destination,
+            sourcePort: header.sourcePort, destinationPort: header.destinationPort, icmpType: header.icmpType)
+        let flow =
+            header.isAuthenticated
+            ? FlowTuple(protocol: .ah, source: header.source, destination: header.destination) : tracked
         self.init(
             time: Timestamp(nanoseconds: packet.time), mark: mark, entryDevice: name(packet.inputInterface),
-            exitDevice: name(packet.outputInterface),
-            flow: FlowTuple(
-                protocol: header.protocol, source: header.source, destination: header.destination,
-                sourcePort: header.sourcePort, destinationPort: header.destinationPort, icmpType: header.icmpType),
+            exitDevice: name(packet.outputInterface), flow: flow, tracked: tracked,
             bytes: UInt64(header.totalLength))
     }
 }

@@ -24,7 +24,7 @@ struct StatusReport: Sendable {
             ("version", JSONValue(Installation.version)), ("startedAt", JSONValue(startedAt.description)),
             ("enforcedSince", history.enforcedSince.map { JSONValue($0.description) } ?? nil),
             ("bindings", JSONValue(policy.map { bindings(of: $0, since: history.enforcedSince) } ?? [])),
-            ("flows", JSONValue(report.liveFlows)),
+            ("flows", JSONValue(report.liveFlows)), ("flowsEnded", JSONValue(history.flowsEnded)),
             ("decisions", ["total": JSONValue(logged + missing), "logged": JSONValue(logged)]),
             (
                 "losses",

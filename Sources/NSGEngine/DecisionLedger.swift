@@ -99,16 +99,16 @@ package struct DecisionLedger: Sendable {
         }
     }
 
-    /// The counters each of whose packets is one logged decision.
+    /// The counters each of whose packets is one logged decision. A packet that the platform lets pass is counted among
+    /// the allowed ones when it has passed the other side, too.
     private static func decisionCounters(of policy: Policy) -> [CounterName: RuleReference?] {
         var counters: [CounterName: RuleReference?] = [
             FixedNames.allowedCounter: nil, FixedNames.allowedAgainCounter: nil,
         ]
-        for list in policy.book.boundLists {
-            for rule in list.rules.map(\.rule) where rule.access == .deny {
-                counters[policy.names.counterName(of: NumberedRule(rule))] = RuleReference(
-                    owner: rule.owner, name: rule.name, kind: rule.kind)
-            }
+        let rules = PlatformRules.all + policy.book.boundLists.flatMap { $0.rules.map(\.rule) }
+        for rule in rules where rule.access == .deny {
+            counters[policy.names.counterName(of: NumberedRule(rule))] = RuleReference(
+                owner: rule.owner, name: rule.name, kind: rule.kind)
         }
         return counters
     }

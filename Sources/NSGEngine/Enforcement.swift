@@ -1,3 +1,5 @@
+import NSGCompiler
+package import NSGModel
 package import NetworkTypes
 package import Nftables
 
@@ -127,11 +129,36 @@ package struct Enforcement {
         return true
     }
 
+    /// From here on drops what would begin these connections anew; their entries may go then (KERNEL 7). A connection
+    /// that is in the sets already does no harm.
+    package func cut(_ flows: [CutFlow], table: String) throws(KernelError) {
+        var elements: [NamedSet: [SetElement]] = [:]
+        for flow in flows {
+            guard let cut = CutFlows.elements(original: flow.original, reply: flow.reply) else { continue }
+            elements[cut.set, default: []] += cut.elements
+        }
+        let operations = elements.sorted { $0.key.name < $1.key.name }.map { Operation.addElements($1, to: $0) }
+        guard !operations.isEmpty else { return }
+        // Elements may come beside any change of anybody's.
+        _ = try store.commitInParts(operations, table: table, expecting: nil)
+    }
+
     private static let accept = Rule(.verdict(.accept))
 
     package func removeTable(_ table: String) throws(KernelError) {
         guard try store.dump(table: table).ruleset != nil else { return }
         _ = try store.commit([.deleteTable], table: table, expecting: nil)
+    }
+}
+
+/// A connection that is to end, as `CutFlows.elements(original:reply:)` takes it.
+package struct CutFlow: Hashable, Sendable {
+    package var original: FlowTuple
+    package var reply: FlowTuple
+
+    package init(original: FlowTuple, reply: FlowTuple) {
+        self.original = original
+        self.reply = reply
     }
 }
 

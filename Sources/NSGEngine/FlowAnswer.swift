@@ -42,15 +42,18 @@ extension Policy {
             decision: evaluator.decision(for: query.flow, at: interface, query.direction))
     }
 
-    /// `answer` and, per list, every rule that was tried with which of its conditions held (FACTS h3).
+    /// Per list that is asked, every rule that was tried with which of its conditions held (FACTS h3). What ends a list
+    /// of admin rules without a match is no rule of Azure's, and left out.
     package func explanation(of query: FlowQuery) throws(FlowQuery.Problem) -> JSONValue {
         let interface = try networkInterface(query.target)
+        let stages = evaluator.decision(for: query.flow, at: interface, query.direction).stages
+        // Fewer stages than lists where an AlwaysAllow ends the evaluation.
         let trials = evaluator.trials(of: query.flow, at: interface, query.direction)
-        let lists = zip(book.lists(of: interface, query.direction), trials).map { list, trials in
+        let lists = zip(stages, trials).map { stage, trials in
             JSONValue(object: [
-                ("level", JSONValue(list.key.level.rawValue)),
-                ("networkSecurityGroup", JSONValue(list.key.owner.description)),
-                ("rulesEvaluationResult", JSONValue(trials.map(\.json))),
+                ("level", JSONValue(stage.level.rawValue)),
+                ("networkSecurityGroup", JSONValue(stage.owner.description)),
+                ("rulesEvaluationResult", JSONValue(trials.filter { !$0.rule.name.isEmpty }.map(\.json))),
             ])
         }
         return JSONValue(object: [
@@ -61,6 +64,23 @@ extension Policy {
 
     /// What the one who asks may have overlooked; nil where there is nothing to say.
     package func remark(on answer: FlowAnswer) -> String? {
+        let remarks = [platformRemark(on: answer), addressRemark(on: answer)].compactMap(\.self)
+        return remarks.isEmpty ? nil : remarks.joined(separator: "; ")
+    }
+
+    /// The answer is what the rules say, as in Azure; what happens is another matter (K5).
+    private func platformRemark(on answer: FlowAnswer) -> String? {
+        switch answer.decision.platform {
+        case .blocksSMTP:
+            "the platform blocks TCP port 25 to the Internet whatever the rules say (platform.blockOutboundSmtp)"
+        case .service(let service) where answer.decision.access == .deny:
+            "the platform's service \(service.rawValue) is reached all the same"
+                + (service.tag.map { "; a Deny rule for \($0) would filter it" } ?? "")
+        case .service, .link, nil: nil
+        }
+    }
+
+    private func addressRemark(on answer: FlowAnswer) -> String? {
         guard let interface = estate.networkInterfaces[answer.interface], !interface.enableIPForwarding else {
             return nil
         }

@@ -65,17 +65,17 @@ package struct FlowTracker: Sendable {
     package mutating func judged(_ packet: JudgedPacket) -> [FlowRecord] {
         switch packet.mark {
         case .denied(let slot, let number): denied(packet, at: slot, by: number)
-        case .allowedAgain: began(packet, attributed: nil, id: nil)
+        case .allowedAgain: began(packet)
         case .allowed: allowed(packet)
         }
     }
 
     private mutating func allowed(_ packet: JudgedPacket) -> [FlowRecord] {
-        if let id = takeUnannounced(packet.flow), flows[id] != nil {
+        if let id = takeUnannounced(packet.tracked), flows[id] != nil {
             return announce(packet, id: id)
         }
-        if waitingCount >= limits.waiting { return began(packet, attributed: nil, id: nil) }
-        waiting[packet.flow, default: []].append(packet)
+        if waitingCount >= limits.waiting { return began(packet) }
+        waiting[packet.tracked, default: []].append(packet)
         waitingCount += 1
         return []
     }
@@ -83,23 +83,26 @@ package struct FlowTracker: Sendable {
     /// The packet of a tracked flow has come: its B, and its E too where the flow was over by then.
     private mutating func announce(_ packet: JudgedPacket, id: UInt32) -> [FlowRecord] {
         guard var flow = flows[id] else { return [] }
-        var records = began(packet, attributed: flow.connection.label, id: id)
-        flow.sides = records.map(LoggedSide.init)
+        flow.sides = sides(of: packet, attributed: flow.connection.label)
+        flow.loggedFlow = packet.flow
+        var records = flow.sides.map { $0.record(of: packet.flow, .began, at: packet.time, id: id) }
         if let end = flow.endedAt ?? flow.closedAt { records += flow.end(at: max(end, packet.time)) }
         flows[id] = flow.endedAt == nil ? flow : nil
         return records
     }
 
-    /// One record for each bound interface; without a label the evaluator says which rules allowed.
-    private func began(_ packet: JudgedPacket, attributed label: UInt128?, id: UInt32?) -> [FlowRecord] {
+    /// One record for each bound interface.
+    private func began(_ packet: JudgedPacket) -> [FlowRecord] {
+        sides(of: packet, attributed: nil).map { $0.record(of: packet.flow, .began, at: packet.time) }
+    }
+
+    /// Without a label the evaluator says which rules allowed.
+    private func sides(of packet: JudgedPacket, attributed label: UInt128?) -> [LoggedSide] {
         attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).map { side in
-            let stages =
-                label.flatMap { attributor.stages(of: side, label: $0) }
-                ?? attributor.derivedStages(of: side, packet.flow)
-            return FlowRecord(
-                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
-                change: .began,
-                stages: stages, flowID: id)
+            LoggedSide(
+                side,
+                label.flatMap { attributor.judgement(of: side, label: $0) }
+                    ?? attributor.derivedJudgement(of: side, packet.flow))
         }
     }
 
@@ -108,11 +111,8 @@ package struct FlowTracker: Sendable {
         var records: [FlowRecord] = []
         for side in sides {
             if side.side == slot.side {
-                let stages = attributor.stages(of: side, packet.flow, deniedAt: slot, by: number)
-                records.append(
-                    FlowRecord(
-                        time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
-                        change: .denied, stages: stages))
+                let judgement = attributor.judgement(of: side, packet.flow, deniedAt: slot, by: number)
+                records.append(LoggedSide(side, judgement).record(of: packet.flow, .denied, at: packet.time))
                 break
             }
             records += passedOn(packet, by: side)
@@ -129,17 +129,11 @@ package struct FlowTracker: Sendable {
             refusedFurtherOn[key] = tail
             return []
         }
-        let stages = attributor.derivedStages(of: side, packet.flow)
-        let logged = LoggedSide(interface: side.interface, direction: side.direction, stages: stages)
+        let logged = LoggedSide(side, attributor.derivedJudgement(of: side, packet.flow))
         if refusedFurtherOn.count < limits.waiting {
             refusedFurtherOn[key] = RefusedTail(side: logged, packets: 1, bytes: packet.bytes, last: packet.time)
         }
-        return [
-            FlowRecord(
-                time: packet.time, interface: side.interface, direction: side.direction, flow: packet.flow,
-                change: .began,
-                stages: stages)
-        ]
+        return [logged.record(of: packet.flow, .began, at: packet.time)]
     }
 
     // MARK: Connections
@@ -164,9 +158,7 @@ package struct FlowTracker: Sendable {
             flow.attribution = .label
             if wasToldOfTotals { flow.skipTotals() }
             flow.sides = attributor.sides(of: connection.flow, label: label).map {
-                LoggedSide(
-                    interface: $0.interface, direction: $0.direction,
-                    stages: attributor.stages(of: $0, label: label) ?? [])
+                LoggedSide($0, attributor.judgement(of: $0, label: label) ?? Judgement())
             }
         }
         flows[connection.id] = flow
@@ -245,7 +237,7 @@ package struct FlowTracker: Sendable {
             let late = packets.filter { $0.time.nanoseconds + limits.patience <= now.nanoseconds }
             guard !late.isEmpty else { continue }
             // Allowed by us and dropped by another table, or a connection of one packet whose event was lost.
-            for packet in late { records += began(packet, attributed: nil, id: nil) }
+            for packet in late { records += began(packet) }
             let rest = packets.filter { $0.time.nanoseconds + limits.patience > now.nanoseconds }
             waiting[flow] = rest.isEmpty ? nil : rest
             waitingCount -= late.count

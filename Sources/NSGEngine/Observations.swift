@@ -10,17 +10,23 @@ package struct JudgedPacket: Hashable, Sendable {
     package var entryDevice: String?
     package var exitDevice: String?
     package var flow: FlowTuple
+    /// As conntrack knows the flow. Behind an authentication header of IPv6 it tracks the protocol inside
+    /// (`ipv6_skip_exthdr`), while rules see AH.
+    package var tracked: FlowTuple
     /// Of the whole packet, from the IP header on.
     package var bytes: UInt64
 
+    /// - Parameter tracked: nil where it is `flow`.
     package init(
-        time: Timestamp, mark: DecisionMark, entryDevice: String?, exitDevice: String?, flow: FlowTuple, bytes: UInt64
+        time: Timestamp, mark: DecisionMark, entryDevice: String?, exitDevice: String?, flow: FlowTuple,
+        tracked: FlowTuple? = nil, bytes: UInt64
     ) {
         self.time = time
         self.mark = mark
         self.entryDevice = entryDevice
         self.exitDevice = exitDevice
         self.flow = flow
+        self.tracked = tracked ?? flow
         self.bytes = bytes
     }
 }

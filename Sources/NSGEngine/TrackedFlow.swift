@@ -5,16 +5,12 @@ import NSGModel
 struct LoggedSide: Sendable {
     var interface: LoggedInterface
     var direction: Direction
-    var stages: [StageRecord]
+    var judgement: Judgement
 
-    init(interface: LoggedInterface, direction: Direction, stages: [StageRecord]) {
-        self.interface = interface
-        self.direction = direction
-        self.stages = stages
-    }
-
-    init(_ record: FlowRecord) {
-        self.init(interface: record.interface, direction: record.direction, stages: record.stages)
+    init(_ side: Attributor.Side, _ judgement: Judgement) {
+        interface = side.interface
+        direction = side.direction
+        self.judgement = judgement
     }
 
     func record(
@@ -22,14 +18,16 @@ struct LoggedSide: Sendable {
         id: UInt32? = nil
     ) -> FlowRecord {
         FlowRecord(
-            time: time, interface: interface, direction: direction, flow: flow, change: change, stages: stages,
-            attribution: attribution, flowID: id)
+            time: time, interface: interface, direction: direction, flow: flow, change: change,
+            stages: judgement.stages, attribution: attribution, isPlatform: judgement.isPlatform, flowID: id)
     }
 }
 
 /// A connection that every list allowed, from its first packet until the kernel forgets it.
 struct TrackedFlow: Sendable {
     var connection: Connection
+    /// As its first packet had it; nil while that has not come. See `JudgedPacket.tracked`.
+    var loggedFlow: FlowTuple?
     /// Empty until the flow's packet has come.
     var sides: [LoggedSide] = []
     var attribution: Attribution = .packet
@@ -59,7 +57,9 @@ struct TrackedFlow: Sendable {
         let traffic = connection.totals.map { Traffic.counted($0.increment(since: reported)) } ?? .uncounted
         reported = connection.totals ?? reported
         return sides.map {
-            $0.record(of: connection.flow, change(traffic), at: time, attribution: attribution, id: connection.id)
+            $0.record(
+                of: loggedFlow ?? connection.flow, change(traffic), at: time, attribution: attribution,
+                id: connection.id)
         }
     }
 }

@@ -26,6 +26,14 @@ package final class NetlinkListener<State>: Sendable {
         queue.async { [core] in body(&core.state) }
     }
 
+    /// Reads what the socket holds by now; all of it has been handed over when this returns. Not to be called on the queue.
+    package func drain() {
+        queue.sync { [core] in
+            // Bounded, should messages come faster than they are read.
+            for _ in 0..<1024 { if core.drain() { break } }
+        }
+    }
+
     deinit { queue.async { [core] in core.stop() } }
 
     /// Everything here but `init` runs on the queue, which is what makes it safe to send.
@@ -67,7 +75,9 @@ package final class NetlinkListener<State>: Sendable {
 
         /// After a loss the socket is read until it is empty: what was queued before the loss is older than a dump
         /// taken now.
-        private func drain() {
+        /// - Returns: whether the socket was empty at the end.
+        @discardableResult
+        func drain() -> Bool {
             var isLost = false
             var remaining = 256
             while remaining > 0 || isLost {
@@ -80,13 +90,14 @@ package final class NetlinkListener<State>: Sendable {
                 case .overrun, .truncated: isLost = true
                 case .nothing:
                     drained(&state, isLost)
-                    return
+                    return true
                 case nil:
                     drained(&state, true)
-                    return
+                    return true
                 }
             }
             drained(&state, isLost)
+            return false
         }
     }
 }

@@ -28,6 +28,9 @@ package struct PacketHeader: Hashable, Sendable {
     package var totalLength: Int
     /// Part of a packet that was not reassembled.
     package var isFragment: Bool
+    /// An authentication header of IPv6 was passed over. nftables does not look behind it and takes the protocol for AH
+    /// (`IP6_FH_F_AUTH` in `nft_set_pktinfo_ipv6`), conntrack does. Of IPv4, AH is the protocol.
+    package var isAuthenticated = false
 
     /// Nil where the bytes end before both addresses, or are neither IPv4 nor IPv6.
     package init?(_ packet: ArraySlice<UInt8>) {
@@ -65,6 +68,7 @@ package struct PacketHeader: Hashable, Sendable {
             let header = packet.from(offset)
             guard let following = header[0], let size = Self.size(of: next, header) else { return }
             if next == 44 { isFragment = true }
+            if next == 51 { isAuthenticated = true }
             let isLaterFragment = next == 44 && (header.uint16(2).map { $0 & 0xfff8 != 0 } ?? true)
             next = following
             `protocol` = IPProtocol(rawValue: next)

@@ -66,7 +66,9 @@ final class DaemonUnderTest {
         let (output, status) = try control("reload", "-o", "json")
         guard status == 0 else { throw CommandFailure(command: ["nsgctl", "reload"], status: status, output: output) }
         let outcome = try JSONValue(parsing: output, dialect: .json)["outcome"] ?? [:]
-        return ReloadAnswer(result: outcome["result"]?.string ?? "", message: outcome["message"]?.string ?? "")
+        return ReloadAnswer(
+            result: outcome["result"]?.string ?? "", message: outcome["message"]?.string ?? "",
+            notes: outcome["notes"]?.array?.compactMap(\.string) ?? [])
     }
 
     func status() throws -> JSONValue {
@@ -79,6 +81,7 @@ final class DaemonUnderTest {
 struct ReloadAnswer {
     var result: String
     var message: String
+    var notes: [String]
 
     /// The number before a word of the message.
     func count(_ word: String) -> Int? {

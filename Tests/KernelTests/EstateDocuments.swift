@@ -44,6 +44,20 @@ struct EstateDocuments {
             ]
         }
 
+        /// As a rule of a network manager.
+        var adminJSON: JSONValue {
+            let anywhere: JSONValue = [["addressPrefix": "*", "addressPrefixType": "IPPrefix"]]
+            return [
+                "name": JSONValue(name), "kind": "Custom",
+                "properties": JSONValue(object: [
+                    ("priority", JSONValue(priority)), ("direction", JSONValue(direction)),
+                    ("access", JSONValue(access)), ("protocol", JSONValue(transport)), ("sources", anywhere),
+                    ("destinations", anywhere), ("sourcePortRanges", ["0-65535"]),
+                    ("destinationPortRanges", [JSONValue(port)]),
+                ]),
+            ]
+        }
+
         private func side(_ name: String, _ prefixes: [String]) -> (String, JSONValue) {
             prefixes.count == 1
                 ? ("\(name)AddressPrefix", JSONValue(prefixes[0]))
@@ -61,26 +75,63 @@ struct EstateDocuments {
     }
 
     var groups: [String: [Rule]] = [:]
+    /// Groups with `flushConnection` on.
+    var flushing: Set<String> = []
+    /// `flowTimeoutInMinutes` of the virtual network.
+    var flowTimeout: Int?
     /// Subnets by name, with the third number of their prefix (10.1.N.0/24, fd00:1:0:N::/64) and their group.
     var subnets: [String: (number: Int, group: String?)] = [:]
     var interfaces: [Interface] = []
     /// Of `flowLogs`; records a second, so that no test waits long.
     var flowLogs: [(String, JSONValue)] = [("interval", 1)]
+    /// Of network manager `central`, whose group holds the network.
+    var adminRules: [Rule] = []
+    /// `platform` in `nsgd.json`.
+    var platform: [(String, JSONValue)] = []
 
     /// Files by their paths in the folder of documents.
     var files: [String: String] {
-        [
+        var files = [
             "policy.d/10-groups.json": JSONValue(object: [("networkSecurityGroups", JSONValue(groupList))]).text(),
             "policy.d/20-network.json": network.text(), "bindings.json": bindings.text(),
             "nsgd.json": JSONValue(object: [
                 ("flowLogs", JSONValue(object: flowLogs)), ("control", ["group": "root", "adminGroup": "root"]),
+                ("platform", JSONValue(object: platform)),
             ]).text(),
+        ]
+        if !adminRules.isEmpty {
+            files["policy.d/30-manager.json"] = JSONValue(object: [("networkManagers", [manager])]).text()
+        }
+        return files
+    }
+
+    static let manager =
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/lab/providers/Microsoft.Network/networkManagers/central"
+    static let managerGUID = "6f1d0c4e-2b7a-4c55-9a51-0d6f5a3c7e10"
+
+    private var manager: JSONValue {
+        let collection: JSONValue = [
+            "name": "baseline",
+            "properties": ["appliesToGroups": [["networkGroupId": JSONValue("\(Self.manager)/networkGroups/all")]]],
+            "rules": JSONValue(adminRules.map(\.adminJSON)),
+        ]
+        return [
+            "name": "central", "id": JSONValue(Self.manager),
+            "properties": ["resourceGuid": JSONValue(Self.managerGUID)],
+            "networkGroups": [["name": "all", "staticMembers": ["lab"]]],
+            "securityAdminConfigurations": [["name": "all", "ruleCollections": [collection]]],
         ]
     }
 
     private var groupList: [JSONValue] {
         groups.sorted { $0.key < $1.key }.map { name, rules in
-            ["name": JSONValue(name), "properties": ["securityRules": JSONValue(rules.map(\.json))]]
+            [
+                "name": JSONValue(name),
+                "properties": [
+                    "securityRules": JSONValue(rules.map(\.json)),
+                    "flushConnection": JSONValue(flushing.contains(name)),
+                ],
+            ]
         }
     }
 
@@ -95,16 +146,13 @@ struct EstateDocuments {
             if let group = subnet.group { properties.append(("networkSecurityGroup", JSONValue(group))) }
             return ["name": JSONValue(name), "properties": JSONValue(object: properties)]
         }
+        var properties: [(String, JSONValue)] = [
+            ("addressSpace", ["addressPrefixes": ["10.1.0.0/16", "fd00:1::/48"]]),
+            ("subnets", JSONValue(subnetList)),
+        ]
+        if let flowTimeout { properties.append(("flowTimeoutInMinutes", JSONValue(flowTimeout))) }
         return [
-            "virtualNetworks": [
-                [
-                    "name": "lab",
-                    "properties": [
-                        "addressSpace": ["addressPrefixes": ["10.1.0.0/16", "fd00:1::/48"]],
-                        "subnets": JSONValue(subnetList),
-                    ],
-                ]
-            ],
+            "virtualNetworks": [["name": "lab", "properties": JSONValue(object: properties)]],
             "networkInterfaces": JSONValue(interfaces.map(\.json)),
         ]
     }

@@ -52,6 +52,16 @@ import Testing
         #expect(PacketHeader(Self.v4(47, [0, 0, 8, 0])[...])?.protocol == .gre)
     }
 
+    @Test("an authentication header of IPv6 is passed over, and told of; of IPv4 it is the protocol")
+    func authentication() {
+        let header: [UInt8] = [6, 4, 0, 0] + [UInt8](repeating: 0, count: 20)
+        let six = PacketHeader(Self.v6(51, header + Self.tcp)[...])
+        #expect(six?.isAuthenticated == true && six?.protocol == .tcp && six?.destinationPort == 443)
+        let four = PacketHeader(Self.v4(51, header + Self.tcp)[...])
+        #expect(four?.isAuthenticated == false && four?.protocol == .ah && four?.destinationPort == nil)
+        #expect(PacketHeader(Self.v6(0, Self.chain + Self.tcp)[...])?.isAuthenticated == false)
+    }
+
     @Test("later fragments have no ports")
     func fragments() {
         let later = PacketHeader(Self.v4(17, Self.tcp, fragment: 0x2005)[...])

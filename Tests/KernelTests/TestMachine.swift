@@ -89,6 +89,9 @@ final class TestMachine {
         try ask("exchange", [("id", JSONValue(id)), ("within", JSONValue(seconds))])["result"]?.string ?? ""
     }
 
+    /// Says something to everyone who has a connection to its servers, or ever sent a datagram.
+    func push() throws { try ask("push") }
+
     func disconnect(_ id: Int = 0) throws { try ask("close", [("id", JSONValue(id))]) }
 
     /// Whether a TCP connection opens. What is to be refused is given little time.
@@ -145,6 +148,26 @@ final class TestMachine {
 
                 """)
     }
+
+    /// Counts what comes from or for some ports, in table `seen`.
+    func countPackets(ports: [Int]) throws {
+        let list = ports.map(String.init).joined(separator: ", ")
+        try run(
+            ["nft", "-f", "-"],
+            input: """
+                table inet seen {
+                counter met { }
+                chain input {
+                type filter hook input priority -400
+                meta l4proto { tcp, udp } th sport { \(list) } counter name met
+                meta l4proto { tcp, udp } th dport { \(list) } counter name met
+                }
+                }
+
+                """)
+    }
+
+    func packetsSeen() throws -> Int { try counter("met", table: "seen")?.packets ?? 0 }
 
     func arrivals(port: Int) throws -> Int { try counter("p\(port)", table: "arrivals")?.packets ?? 0 }
 

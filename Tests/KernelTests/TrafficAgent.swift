@@ -4,6 +4,8 @@ enum TrafficAgent {
         import json, select, socket, struct, sys, threading, time
 
         connections = {}
+        accepted = []
+        askers = []
         stream = None
 
         def family(ip): return socket.AF_INET6 if ":" in ip else socket.AF_INET
@@ -23,12 +25,14 @@ enum TrafficAgent {
         def accept(listener):
             while True:
                 conn, _ = listener.accept()
+                accepted.append(conn)
                 threading.Thread(target=echo, args=(conn,), daemon=True).start()
 
         def reflect(s):
             while True:
                 try:
                     data, peer = s.recvfrom(65536)
+                    askers.append((s, peer))
                     s.sendto(data, peer)
                 except OSError: pass
 
@@ -70,6 +74,16 @@ enum TrafficAgent {
                 return {"result": "same" if back == text else "other"}
             except socket.timeout: return {"result": "timeout"}
             except OSError as e: return {"result": type(e).__name__}
+
+        # What a server says of its own accord, over every connection and to everyone who ever asked.
+        def push(c):
+            for conn in accepted:
+                try: conn.send(b"news")
+                except OSError: pass
+            for s, peer in set(askers):
+                try: s.sendto(b"news", peer)
+                except OSError: pass
+            return {}
 
         def close(c):
             kept = connections.pop(c["id"], [])
@@ -190,7 +204,7 @@ enum TrafficAgent {
             connections[c["id"]] = kept
             return {}
 
-        actions = {f.__name__: f for f in (serve, connect, exchange, close, datagram, probe, flows, flood, calm, bind_log, generation, unix)}
+        actions = {f.__name__: f for f in (serve, connect, exchange, push, close, datagram, probe, flows, flood, calm, bind_log, generation, unix)}
         for line in sys.stdin:
             command = json.loads(line)
             try: answer = actions[command["do"]](command)

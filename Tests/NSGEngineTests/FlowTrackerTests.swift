@@ -210,4 +210,29 @@ struct FlowTrackerTests {
         let records = tracker.tick(now: Timestamp(seconds: 102))
         #expect(records.map(\.change.letter) == ["B", "B"])
     }
+
+    @Test("after a flow has idled out its next packet begins another, with a B and an E of its own (S6)")
+    mutating func beginsAnew() {
+        var letters: [String] = []
+        for id: UInt32 in [7, 8] {
+            let flow = Connection(id: id, flow: flow, label: label, totals: .zero, isClosed: false)
+            letters += tracker.appeared(flow).map(\.change.letter)
+            letters += tracker.judged(packet(.allowed, flow.flow, second: 100 * UInt64(id))).map(\.change.letter)
+            letters += tracker.ended(flow, at: Timestamp(seconds: 100 * UInt64(id) + 50)).map(\.change.letter)
+        }
+        #expect(letters == ["B", "B", "E", "E", "B", "B", "E", "E"])
+    }
+
+    @Test(
+        "a packet that rules take for AH joins the connection that conntrack sees inside it", arguments: [true, false])
+    mutating func looksInside(packetFirst: Bool) throws {
+        var packet = packet(.allowed, flow)
+        packet.flow = FlowTuple(protocol: .ah, source: flow.source, destination: flow.destination)
+        let first = packetFirst ? tracker.judged(packet) : tracker.appeared(connection(label: label))
+        #expect(first.isEmpty)
+        var records = packetFirst ? tracker.appeared(connection(label: label)) : tracker.judged(packet)
+        records += tracker.ended(connection(.zero), at: Timestamp(seconds: 110))
+        #expect(records.map(\.change.letter) == ["B", "B", "E", "E"])
+        #expect(records.allSatisfy { $0.flow == packet.flow && $0.flowID == 7 })
+    }
 }

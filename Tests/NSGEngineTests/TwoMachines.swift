@@ -11,7 +11,14 @@ enum TwoMachines {
         subscription: "00000000-0000-0000-0000-000000000000", resourceGroup: "lab", type: "networkSecurityGroups",
         name: "web")
 
-    static func policy(webPort: Int = 80, numbering: RuleNumbering = RuleNumbering()) throws -> Policy {
+    static let network = ResourceID(
+        subscription: "00000000-0000-0000-0000-000000000000", resourceGroup: "lab", type: "virtualNetworks",
+        name: "net")
+
+    /// - Parameter change: of what the documents say.
+    static func policy(
+        webPort: Int = 80, numbering: RuleNumbering = RuleNumbering(), change: (inout Estate) throws -> Void = { _ in }
+    ) throws -> Policy {
         let text = """
             {networkSecurityGroups: [
                 {name: "web", properties: {securityRules: [
@@ -36,7 +43,9 @@ enum TwoMachines {
         let sources = ConfigurationSources(
             policies: [SourceText(name: "policy.d/a.json", text: text)],
             bindings: SourceText(name: "bindings.json", text: bindings))
-        return try #require(Policy(try configuration(from: sources), numbering: numbering))
+        var configuration = try configuration(from: sources)
+        try change(&configuration.estate)
+        return try #require(Policy(configuration, numbering: numbering))
     }
 
     /// From db1 to web1.
