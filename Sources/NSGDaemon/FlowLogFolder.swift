@@ -81,7 +81,12 @@ struct FlowLogFolder: ~Copyable {
     mutating func append(_ block: LogBlock) throws(KernelError) -> Bool {
         let file = "\(path)/\(block.path)"
         if let slash = file.lastIndex(of: "/") { try Files.createFolder(String(file[..<slash]), mode: 0o750) }
-        let descriptor = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
+        let descriptor = unsafe open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        if descriptor < 0, errno == ENOENT {
+            try Self.create(file, with: block)
+            sound.insert(file)
+            return true
+        }
         guard descriptor >= 0 else { throw KernelError(errno: errno, doing: "open \(file)") }
         defer { close(descriptor) }
         if !sound.contains(file) {
@@ -99,6 +104,22 @@ struct FlowLogFolder: ~Copyable {
             return true
         } catch {
             sound.remove(file)
+            throw error
+        }
+    }
+
+    /// Under another name until its first record is in it: no reader meets a file without a document.
+    private static func create(_ file: String, with block: LogBlock) throws(KernelError) {
+        guard let first = BlockFile.append(block.record, length: 0, tail: []) else { return }
+        let draft = file + ".new"
+        let descriptor = unsafe open(draft, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o640)
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: "create \(draft)") }
+        defer { close(descriptor) }
+        do throws(KernelError) {
+            try perform(first, on: descriptor, draft)
+            guard unsafe rename(draft, file) == 0 else { throw KernelError(errno: errno, doing: "create \(file)") }
+        } catch {
+            unsafe unlink(draft)
             throw error
         }
     }
