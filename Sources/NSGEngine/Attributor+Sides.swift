@@ -26,8 +26,8 @@ extension Attributor {
     private func interface(of binding: Binding) -> LoggedInterface {
         let document = policy.estate.networkInterfaces[binding.networkInterface]
         return LoggedInterface(
-            networkInterface: binding.networkInterface,
-            virtualNetwork: document.flatMap { policy.estate.virtualNetwork(of: $0)?.id }, device: binding.device,
+            networkInterface: binding.networkInterface, virtualNetwork: networks[binding.networkInterface],
+            device: binding.device,
             macAddress: document?.macAddress ?? macAddresses[binding.networkInterface] ?? .unknown)
     }
 

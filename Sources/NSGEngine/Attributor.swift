@@ -12,6 +12,8 @@ package struct Attributor: Sendable {
     /// What records say of each numbered rule, made once: a record is made for each packet.
     private var rules: [RuleNumber: StageRecord] = [:]
     private(set) var bindingsByAddress: [IPAddress: [Binding]] = [:]
+    /// The virtual networks of bound interfaces.
+    private(set) var networks: [ResourceID: ResourceID] = [:]
     /// MAC addresses that no document gives: of links for `host`, of neighbours for `guest` (KERNEL 18).
     package var macAddresses: [ResourceID: MACAddress]
 
@@ -38,10 +40,11 @@ package struct Attributor: Sendable {
             }
         }
         bindingsByAddress = [:]
+        networks = [:]
         for binding in policy.estate.bindings {
-            for address in policy.estate.networkInterfaces[binding.networkInterface]?.addresses ?? [] {
-                bindingsByAddress[address, default: []].append(binding)
-            }
+            guard let interface = policy.estate.networkInterfaces[binding.networkInterface] else { continue }
+            networks[interface.id] = policy.estate.virtualNetwork(of: interface)?.id
+            for address in interface.addresses { bindingsByAddress[address, default: []].append(binding) }
         }
     }
 
