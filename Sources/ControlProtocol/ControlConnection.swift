@@ -27,6 +27,7 @@ final class ControlConnection: @unchecked Sendable {
     let peer: Peer
     private let router: ControlRouter
     private let limits: ControlLimits
+    private let messageBytes: Int
     private let queue: DispatchQueue
     private let outbox = Mutex(Outbox())
     private let reader: any DispatchSourceRead
@@ -61,7 +62,8 @@ final class ControlConnection: @unchecked Sendable {
         self.limits = limits
         self.queue = queue
         self.onEnd = onEnd
-        framer = VarlinkFramer(limit: limits.messageBytes)
+        messageBytes = router.handler.allows(peer, .change) ? limits.administratorMessageBytes : limits.messageBytes
+        framer = VarlinkFramer(limit: messageBytes)
         reader = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
         writer = DispatchSource.makeWriteSource(fileDescriptor: descriptor, queue: queue)
     }
@@ -159,7 +161,7 @@ extension ControlConnection {
             return
         }
         // While a call is being answered, at most a message's worth of the next ones is taken from the kernel.
-        setReading(isIdle && isDrained || framer.count <= limits.messageBytes)
+        setReading(isIdle && isDrained || framer.count <= messageBytes)
     }
 
     private var isIdle: Bool { outbox.withLock { $0.call == 0 } }
