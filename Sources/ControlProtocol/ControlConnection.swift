@@ -27,7 +27,6 @@ final class ControlConnection: @unchecked Sendable {
     let peer: Peer
     private let router: ControlRouter
     private let limits: ControlLimits
-    private let messageBytes: Int
     private let queue: DispatchQueue
     private let outbox = Mutex(Outbox())
     private let reader: any DispatchSourceRead
@@ -62,8 +61,8 @@ final class ControlConnection: @unchecked Sendable {
         self.limits = limits
         self.queue = queue
         self.onEnd = onEnd
-        messageBytes = router.handler.allows(peer, .change) ? limits.administratorMessageBytes : limits.messageBytes
-        framer = VarlinkFramer(limit: messageBytes)
+        let mayChange = router.handler.allows(peer, .change)
+        framer = VarlinkFramer(limit: mayChange ? limits.administratorMessageBytes : limits.messageBytes)
         reader = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
         writer = DispatchSource.makeWriteSource(fileDescriptor: descriptor, queue: queue)
     }
@@ -160,8 +159,8 @@ extension ControlConnection {
             if isIdle, outbox.withLock({ $0.waiting == 0 }) { close() }
             return
         }
-        // While a call is being answered, at most a message's worth of the next ones is taken from the kernel.
-        setReading(isIdle && isDrained || framer.count <= messageBytes)
+        // While a call is being answered, at most a reader's message's worth of the next ones is taken from the kernel.
+        setReading(isIdle && isDrained || framer.count <= limits.messageBytes)
     }
 
     private var isIdle: Bool { outbox.withLock { $0.call == 0 } }

@@ -27,7 +27,8 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .check, .compile, .verify, .verifyBatch, .log, .showServiceTag, .lookUpServiceTags, .ping: .read
+            case .status, .check, .compile, .verify, .verifyBatch, .log, .showServiceTag, .lookUpServiceTags, .ping:
+                .read
             case .reload, .flush, .updateServiceTags: .change
             }
         }

@@ -129,7 +129,8 @@ extension Fields {
 
 extension Schema {
     fileprivate static let serviceTagFile = Schema(
-        "a service tag file", reads: ["values", "changeNumber", "cloud", "nextLink"], passesOver: ["name", "id", "type"],
+        "a service tag file", reads: ["values", "changeNumber", "cloud", "nextLink"],
+        passesOver: ["name", "id", "type"],
         unknown: .refusedWhenNear, isResource: false)
     fileprivate static let serviceTagEntry = Schema(
         "a service tag", reads: ["name", "addressPrefixes", "networkFeatures", "changeNumber"],

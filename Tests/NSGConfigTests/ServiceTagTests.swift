@@ -1,5 +1,6 @@
 import NSGConfig
 import NSGModel
+import NetworkTypes
 import Testing
 
 /// S10, C6: the file of service tags, and what documents make of it.
@@ -50,15 +51,33 @@ import Testing
         (String(weekly.dropLast(300)), "InvalidJSON", "the text ends inside"),
         ("<html></html>", "InvalidJSON", "found `<`"), ("", "InvalidJSON", "the text is empty"),
         ("[1]", "WrongType", "it is an array"), ("{}", "WrongType", "but nothing"),
-        (#"{"syncToken": "1", "prefixes": [{"ip_prefix": "198.51.100.0/24"}]}"#, "MissingProperty", "syncToken, prefixes"),
-        (#"{"$schema": "s", "resources": []}"#, "MissingProperty", "$schema, resources"),
-        (#"{"changeNumber": 1, "values": []}"#, "MissingProperty", "holds no tag"),
-        (#"{"values": [{"name": "A", "properties": {"addressPrefixes": ["198.51.100.1/24"]}}]}"#, "InvalidCIDRNotation", "198.51.100.1/24"),
-        (#"{"values": [{"name": "A", "properties": {"addressPrefixes": ["198.51.100.0/33"]}}]}"#, "InvalidCIDRNotation", "198.51.100.0/33"),
-        (#"{"values": [{"name": "A", "properties": {"changeNumber": 1}}]}"#, "MissingProperty", "addressPrefixes"),
-        (#"{"values": [{"name": "A", "properties": {"addressPrefixes": []}}, {"name": "a", "properties": {"addressPrefixes": []}}]}"#, "DuplicateResource", "twice"),
-        (#"{"values": [{"name": "A B", "properties": {"addressPrefixes": []}}]}"#, "UnknownValue", "cannot be the name"),
-        (#"{"nextLink": "https://next", "values": [{"name": "A", "properties": {"addressPrefixes": []}}]}"#, "UnknownValue", "first part"),
+        (
+            #"{"syncToken": "1", "prefixes": [{"ip_prefix": "198.51.100.0/24"}]}"#, "WrongType",
+            "syncToken, prefixes"
+        ),
+        (#"{"$schema": "s", "resources": []}"#, "WrongType", "$schema, resources"),
+        (#"{"changeNumber": 1, "values": []}"#, "WrongType", "values is no list"),
+        (
+            #"{"values": [{"name": "A", "properties": {"addressPrefixes": ["198.51.100.1/24"]}}]}"#,
+            "InvalidCIDRNotation", "198.51.100.1/24"
+        ),
+        (
+            #"{"values": [{"name": "A", "properties": {"addressPrefixes": ["198.51.100.0/33"]}}]}"#,
+            "InvalidCIDRNotation", "198.51.100.0/33"
+        ),
+        (#"{"values": [{"name": "A", "properties": {"changeNumber": 1}}, {"name": "B", "properties": {"addressPrefixes": []}}]}"#, "MissingProperty", "addressPrefixes"),
+        (
+            #"{"values": [{"name": "A", "properties": {"addressPrefixes": []}}, {"name": "a", "properties": {"addressPrefixes": []}}]}"#,
+            "DuplicateResource", "twice"
+        ),
+        (
+            #"{"values": [{"name": "A B", "properties": {"addressPrefixes": []}}]}"#, "UnknownValue",
+            "cannot be the name"
+        ),
+        (
+            #"{"nextLink": "https://next", "values": [{"name": "A", "properties": {"addressPrefixes": []}}]}"#,
+            "UnknownValue", "first part"
+        ),
     ]
 
     @Test("what is no such file is refused whole, with a reason", arguments: wrong)
@@ -99,7 +118,7 @@ import Testing
         #expect(found.map(\.code) == ["SecurityRuleInvalidAddressPrefix"])
         #expect(found.first?.remedy.contains("did you mean the tag Storage.WestEurope?") == true)
         // A file that cannot be read is one fault, not one for each rule besides.
-        #expect(faults([Self.naming("Storage")], serviceTags: "{}").map(\.code) == ["MissingProperty"])
+        #expect(faults([Self.naming("Storage")], serviceTags: "{}").map(\.code) == ["WrongType"])
     }
 
     @Test("another file changes the tags and nothing else; one that lacks a tag in use is refused, at the rule's line")
@@ -123,7 +142,8 @@ import Testing
     @Test(
         "names near to a word",
         arguments: [
-            ("Storag", "Storage"), ("storage.west", "Storage.WestEurope"), ("AzureFrontDoor", "AzureFrontDoor.Frontend"),
+            ("Storag", "Storage"), ("storage.west", "Storage.WestEurope"),
+            ("AzureFrontDoor", "AzureFrontDoor.Frontend"),
             ("zzzz", nil),
         ] as [(String, String?)])
     func near(word: String, expected: String?) throws {
