@@ -52,7 +52,8 @@ extension Configuration {
     /// else (S10). A rule that names a tag which the new file does not have is a fault, at the rule's line.
     package func replacing(serviceTags file: ServiceTagFile) throws(ConfigurationFaults) -> Configuration {
         let diagnostics = Diagnostics()
-        for (key, rules) in estate.rulesByServiceTag where file.entries[key] == nil && settings.serviceTags[key] == nil {
+        for (key, rules) in estate.rulesByServiceTag where file.entries[key] == nil && settings.serviceTags[key] == nil
+        {
             for rule in rules {
                 let named = rule.source.serviceTags.union(rule.destination.serviceTags).first { $0.key == key }
                 guard let tag = named, !tag.isComputed else { continue }

@@ -65,7 +65,10 @@ import Testing
             #"{"values": [{"name": "A", "properties": {"addressPrefixes": ["198.51.100.0/33"]}}]}"#,
             "InvalidCIDRNotation", "198.51.100.0/33"
         ),
-        (#"{"values": [{"name": "A", "properties": {"changeNumber": 1}}, {"name": "B", "properties": {"addressPrefixes": []}}]}"#, "MissingProperty", "addressPrefixes"),
+        (
+            #"{"values": [{"name": "A", "properties": {"changeNumber": 1}}, {"name": "B", "properties": {"addressPrefixes": []}}]}"#,
+            "MissingProperty", "addressPrefixes"
+        ),
         (
             #"{"values": [{"name": "A", "properties": {"addressPrefixes": []}}, {"name": "a", "properties": {"addressPrefixes": []}}]}"#,
             "DuplicateResource", "twice"
