@@ -134,6 +134,7 @@ package enum ControlInterface {
 
         # What an update of the file of service tags changed. Names of tags, and how many prefixes they gained and lost; inUse are those of
         # them that rules name. applied: in the kernel; unchanged: no set in the kernel is another one; stored: nothing is enforced.
+        # messages: operations sent to the kernel, of which one may add all elements of a set.
         type ServiceTagUpdate (
           result: (applied, unchanged, stored),
           previousChangeNumber: ?int,

@@ -270,6 +270,7 @@ actor Enforcer {
         guard swap.leavesSomething, let wanted = policy.withLock({ $0?.ruleset }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
+            UnusedMemory.release()
         } catch {
             journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
         }

@@ -27,7 +27,7 @@ package struct ServiceTagUpdate: Hashable, Sendable {
     package var prefixesRemoved = 0
     /// Of the tags above, those that rules name and no setting overrides.
     package var inUse: [String] = []
-    /// Sent to the kernel; what is swept later is counted too.
+    /// Operations sent to the kernel, of which one may add all elements of a set; what is swept later is counted too.
     package var messages = 0
     package var warnings: [String] = []
 

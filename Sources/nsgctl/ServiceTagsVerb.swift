@@ -53,10 +53,10 @@ enum ServiceTagsVerb {
             let some = names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "")
             return names.isEmpty ? "0" : "\(names.count): \(some)"
         }
-        let messages = { (count: Int?) in "\(count ?? 0) message\(count == 1 ? "" : "s") to the kernel" }
+        let operations = { (count: Int?) in "\(count ?? 0) operation\(count == 1 ? "" : "s") in the kernel" }
         let result =
             switch update["result"]?.string {
-            case "applied": "in force, \(messages(update["messages"]?.int))"
+            case "applied": "in force, \(operations(update["messages"]?.int))"
             case "unchanged": "the rules in the kernel stay as they are"
             default: "stored for the next load"
             }
@@ -70,23 +70,24 @@ enum ServiceTagsVerb {
     }
 
     private static func text(of path: String) throws(CommandFailure) -> SourceText {
-        let bytes: [UInt8]
-        do throws(KernelError) {
-            bytes =
-                path == "-"
-                ? StandardInput.read(limit: ServiceTagFile.limit)
-                : try Files.read(path, limit: ServiceTagFile.limit)
-        } catch { throw CommandFailure(status: .refused, message: "\(error)") }
         let name = path == "-" ? "standard input" : ResourceName.last(of: path)
         func refusal(_ reason: String) -> CommandFailure {
             CommandFailure(
                 status: .refused,
                 message: "\(name) \(reason); take the file as Microsoft publishes it: it has about 4 MB")
         }
-        guard !bytes.isEmpty else { throw refusal("is empty") }
-        guard bytes.count <= ServiceTagFile.limit else {
-            throw refusal("has more than \(ServiceTagFile.limit) bytes")
+        let isTooLong = refusal("has more than \(ServiceTagFile.limit) bytes")
+        let bytes: [UInt8]
+        do throws(KernelError) {
+            bytes =
+                path == "-"
+                ? StandardInput.read(limit: ServiceTagFile.limit)
+                : try Files.read(path, limit: ServiceTagFile.limit)
+        } catch {
+            throw error.isExcess ? isTooLong : CommandFailure(status: .refused, message: "\(error)")
         }
+        guard !bytes.isEmpty else { throw refusal("is empty") }
+        guard bytes.count <= ServiceTagFile.limit else { throw isTooLong }
         guard String(validating: bytes, as: UTF8.self) != nil else { throw refusal("is no UTF-8 text") }
         return SourceText(name: name, bytes: bytes)
     }
@@ -236,4 +237,9 @@ extension Context {
             throw CommandFailure(status: .refused, message: "the documents have faults:\n\(error)")
         }
     }
+}
+
+extension KernelError {
+    /// `EFBIG`
+    fileprivate var isExcess: Bool { errno == 27 }
 }
