@@ -61,7 +61,8 @@ final class ControlConnection: @unchecked Sendable {
         self.limits = limits
         self.queue = queue
         self.onEnd = onEnd
-        framer = VarlinkFramer(limit: limits.messageBytes)
+        let mayChange = router.handler.allows(peer, .change)
+        framer = VarlinkFramer(limit: mayChange ? limits.administratorMessageBytes : limits.messageBytes)
         reader = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
         writer = DispatchSource.makeWriteSource(fileDescriptor: descriptor, queue: queue)
     }
@@ -158,7 +159,7 @@ extension ControlConnection {
             if isIdle, outbox.withLock({ $0.waiting == 0 }) { close() }
             return
         }
-        // While a call is being answered, at most a message's worth of the next ones is taken from the kernel.
+        // While a call is being answered, at most a reader's message's worth of the next ones is taken from the kernel.
         setReading(isIdle && isDrained || framer.count <= limits.messageBytes)
     }
 

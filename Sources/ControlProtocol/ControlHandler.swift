@@ -30,8 +30,11 @@ package struct ControlIdentity: Hashable, Sendable {
 package struct ControlLimits: Hashable, Sendable {
     /// Clients at a time; further ones are closed at once.
     package var clients = 32
-    /// Bytes of one message from a client.
+    /// Bytes of one message from a client that may only read.
     package var messageBytes = 1 << 20
+    /// Bytes of one message from an administrator: a file of service tags of 32 MB in quotation marks, each of its
+    /// characters an escape of two.
+    package var administratorMessageBytes = 65 << 20
     /// Bytes that may wait for a client to read them; at the next reply beyond them it is dropped.
     package var queuedBytes = 4 << 20
     /// How long a client may take over a message it has begun.

@@ -17,6 +17,9 @@ package enum ControlInterface {
         case reload = "Reload"
         case log = "Log"
         case flush = "Flush"
+        case updateServiceTags = "UpdateServiceTags"
+        case showServiceTag = "ShowServiceTag"
+        case lookUpServiceTags = "LookUpServiceTags"
         case ping = "Ping"
 
         /// With the interface.
@@ -24,8 +27,9 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .check, .compile, .verify, .verifyBatch, .log, .ping: .read
-            case .reload, .flush: .change
+            case .status, .check, .compile, .verify, .verifyBatch, .log, .showServiceTag, .lookUpServiceTags, .ping:
+                .read
+            case .reload, .flush, .updateServiceTags: .change
             }
         }
     }
@@ -128,6 +132,51 @@ package enum ControlInterface {
 
         type ReloadOutcome (result: (applied, unchanged), message: string, notes: []string)
 
+        # What an update of the file of service tags changed. Names of tags, and how many prefixes they gained and lost; inUse are those of
+        # them that rules name. applied: in the kernel; unchanged: no set in the kernel is another one; stored: nothing is enforced.
+        # messages: operations sent to the kernel, of which one may add all elements of a set.
+        type ServiceTagUpdate (
+          result: (applied, unchanged, stored),
+          previousChangeNumber: ?int,
+          changeNumber: ?int,
+          cloud: string,
+          added: []string,
+          removed: []string,
+          changed: []string,
+          prefixesAdded: int,
+          prefixesRemoved: int,
+          inUse: []string,
+          messages: int,
+          warnings: []string
+        )
+
+        # What a tag stands for; virtualNetwork is an id, for VirtualNetwork alone, which means something else in each network.
+        type ServiceTagExpansion (virtualNetwork: ?string, prefixes: []string)
+
+        # A rule that names a tag; file is FILE:LINE.
+        type ServiceTagRule (
+          owner: string,
+          ruleName: string,
+          direction: (Inbound, Outbound),
+          access: (Allow, Deny, AlwaysAllow),
+          sides: [](source, destination),
+          file: ?string
+        )
+
+        # kind: of Microsoft's file, of serviceTags in nsgd.json, or computed by Azure from the networks and settings.
+        type ServiceTagDetails (
+          name: string,
+          kind: (file, setting, computed),
+          changeNumber: ?int,
+          fileChangeNumber: ?int,
+          networkFeatures: ?[]string,
+          expansions: []ServiceTagExpansion,
+          rules: []ServiceTagRule
+        )
+
+        # A tag that holds an address, by the most specific prefix of it that does.
+        type ServiceTagMatch (name: string, kind: (file, setting, computed), prefix: string, virtualNetwork: ?string)
+
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
 
@@ -149,6 +198,17 @@ package enum ControlInterface {
         # Flow records, oldest first: of those written already the last thousand, or, when called without more, the newest alone; no
         # record where there is none. With follow, those to come until the caller leaves; then it must be called with more.
         method Log(follow: bool, denied: ?bool, nic: ?string) -> (record: ?object)
+
+        # Replaces the file of service tags by another text of Microsoft's weekly file, or of the discovery API's answer, and enforces the
+        # policy in force with it. A file that is faulty, or lacks a tag that a rule names, changes nothing. name: how faults call the file.
+        # An empty text changes nothing, and tells by the absence of an error that the caller may send one.
+        method UpdateServiceTags(text: string, name: ?string) -> (update: ?ServiceTagUpdate)
+
+        # A tag as the policy in force uses it, in any case. merged: in the fewest prefixes.
+        method ShowServiceTag(tag: string, merged: ?bool) -> (tag: ServiceTagDetails)
+
+        # The tags that hold an address, the most specific prefix first.
+        method LookUpServiceTags(address: string) -> (matches: []ServiceTagMatch)
 
         # Takes every rule of nsgd out of the kernel.
         method Flush() -> ()

@@ -36,6 +36,11 @@ package struct VarlinkFramer: Sendable {
         let message = Array(buffer[start..<scanned])
         scanned += 1
         start = scanned
+        if start == buffer.count {
+            // A message of megabytes is not kept for as long as its client stays.
+            buffer = []
+            (start, scanned) = (0, 0)
+        }
         return message
     }
 }

@@ -14,9 +14,10 @@ package struct ChainNames: Sendable {
     /// Collections of admin rules, and their managers.
     private let collections: [ResourceID: String]
     private let networksOfGroup: [ResourceID: Set<ResourceID>]
+    private let estate: Estate
 
     package init(_ book: PolicyBook) {
-        let estate = book.estate
+        estate = book.estate
         groups = Self.uniqueNames(estate.networkSecurityGroups.keys)
         networks = Self.uniqueNames(estate.virtualNetworks.keys)
         interfaces = Self.uniqueNames(estate.networkInterfaces.keys)
@@ -109,8 +110,8 @@ package struct ChainNames: Sendable {
         switch scope {
         case .any, .prefixes: "prefixes"
         case .serviceTag(let tag) where tag == .virtualNetwork:
-            Self.bounded("tag/\(tag)/\(networks[network] ?? "")")
-        case .serviceTag(let tag): Self.bounded("tag/\(Self.plain(tag.description))")
+            Self.bounded("tag/\(estate.canonicalName(of: tag))/\(networks[network] ?? "")")
+        case .serviceTag(let tag): Self.bounded("tag/\(Self.plain(estate.canonicalName(of: tag)))")
         case .applicationSecurityGroups(let ids):
             Self.bounded("asg/" + ids.map { applicationGroups[$0] ?? $0.name }.joined(separator: "/"))
         case .networkGroup(let id): Self.bounded("networks/\(networkGroups[id] ?? id.name)")

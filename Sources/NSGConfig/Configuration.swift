@@ -41,12 +41,17 @@ package struct ConfigurationSources: Hashable, Sendable {
 package struct Configuration: Hashable, Sendable {
     package var estate: Estate
     package var settings: Settings
+    /// Microsoft's weekly file, as far as it is needed; nil where there is none.
+    package var serviceTagFile: ServiceTagFile?
     /// What was passed over, and other remarks that refuse nothing.
     package var notes: [String]
 
-    package init(estate: Estate, settings: Settings, notes: [String] = []) {
+    package init(
+        estate: Estate, settings: Settings, serviceTagFile: ServiceTagFile? = nil, notes: [String] = []
+    ) {
         self.estate = estate
         self.settings = settings
+        self.serviceTagFile = serviceTagFile
         self.notes = notes
     }
 }
@@ -56,9 +61,10 @@ package struct Configuration: Hashable, Sendable {
 package func configuration(from sources: ConfigurationSources) throws(ConfigurationFaults) -> Configuration {
     let diagnostics = Diagnostics()
     let settings = parsed(sources.settings, diagnostics).map { SettingsDraft($0) } ?? SettingsDraft()
-    let tags = parsed(sources.serviceTags, diagnostics).map { ServiceTagsDraft($0) } ?? ServiceTagsDraft()
+    let tags = ServiceTagFile(sources.serviceTags, diagnostics)
     let tagsArePartial =
-        tags.isForeign || diagnostics.faults.contains { $0.code == FaultCode.invalidJSON.rawValue }
+        tags == nil && sources.serviceTags != nil
+        || diagnostics.faults.contains { $0.code == FaultCode.invalidJSON.rawValue }
     let bindings = parsed(sources.bindings, diagnostics).map { BindingDraft.drafts($0) } ?? []
 
     var reader = PolicyReader(settings.settings, diagnostics)
@@ -72,11 +78,12 @@ package func configuration(from sources: ConfigurationSources) throws(Configurat
         diagnostics: diagnostics)
     let estate = resolver.estate()
     guard diagnostics.faults.isEmpty else { throw ConfigurationFaults(diagnostics.faults) }
-    return Configuration(estate: estate, settings: settings.settings, notes: diagnostics.notes)
+    return Configuration(
+        estate: estate, settings: settings.settings, serviceTagFile: tags, notes: diagnostics.notes)
 }
 
 /// Nil if there is no text and, after a report, if it is no JSON5.
-private func parsed(_ source: SourceText?, _ diagnostics: Diagnostics) -> Element? {
+func parsed(_ source: SourceText?, _ diagnostics: Diagnostics) -> Element? {
     guard let source else { return nil }
     do {
         let value = try JSONValue(parsing: source.bytes, dialect: .json5)

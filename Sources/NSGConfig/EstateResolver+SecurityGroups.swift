@@ -52,8 +52,8 @@ extension EstateResolver {
     /// A tag that nobody defines would match nothing, and the rule would be a hole (S10). `rule` as messages name it.
     func isKnown(_ tag: ServiceTag, at place: Place, _ rule: String) -> Bool {
         if tag.isComputed || settings.settings.serviceTags[tag.key] != nil { return true }
-        if tags.prefixes[tag.key] != nil {
-            if tags.notOffered.contains(tag.key) {
+        if let entry = tags?.entries[tag.key] {
+            if !entry.isOfferedForSecurityGroups {
                 diagnostics.note(
                     at: place, "Azure does not offer \(shown(tag.description)) for network security groups")
             }
@@ -63,27 +63,8 @@ extension EstateResolver {
         diagnostics.report(
             .securityRuleInvalidAddressPrefix, at: place,
             "\(rule) has invalid Address prefix. Value provided: \(shown(tag.description))",
-            remedy: remedy(forUnknown: tag))
+            remedy: ServiceTagFile.remedy(forUnknown: tag, in: tags, settings.settings, diagnostics))
         return false
-    }
-
-    private func remedy(forUnknown tag: ServiceTag) -> String {
-        let define =
-            tags.prefixes.isEmpty
-            ? """
-            put Microsoft's weekly file of service tags, unchanged, into the state folder (/var/lib/nsgd) as \
-            service-tags.json, or define the tag under serviceTags in nsgd.json
-            """
-            : "the file of service tags does not have it; define it under serviceTags in nsgd.json"
-        let own = settings.settings.serviceTags.keys
-        guard diagnostics.mayCompare(with: ServiceTag.computed.count + own.count + tags.names.count) else {
-            return define
-        }
-        let names = ServiceTag.computed.map(\.description) + own.sorted() + tags.names
-        let meant = nearest(to: tag.description, among: names, limit: 3).map { shown($0) }
-        guard let last = meant.last else { return define }
-        let list = meant.count > 1 ? "\(meant.dropLast().joined(separator: ", ")) or \(last)" : last
-        return "did you mean the tag \(list)? Else \(define)"
     }
 
     /// Members on both sides of a rule lie in one virtual network.

@@ -6,8 +6,8 @@ import NetworkTypes
 struct EstateResolver {
     let policy: PolicyDrafts
     let settings: SettingsDraft
-    let tags: ServiceTagsDraft
-    /// A document that could have defined tags was no JSON.
+    let tags: ServiceTagFile?
+    /// A document that could have defined tags cannot be read.
     let tagsArePartial: Bool
     let bindings: [BindingDraft]
     let diagnostics: Diagnostics
@@ -27,7 +27,8 @@ struct EstateResolver {
             applicationSecurityGroups: Dictionary(
                 policy.applicationSecurityGroups.map { ($0.id, ApplicationSecurityGroup(id: $0.id)) },
                 uniquingKeysWith: { first, _ in first }),
-            serviceTags: tags.prefixes.merging(settings.settings.serviceTags) { _, own in own },
+            serviceTags: settings.settings.serviceTags(over: tags),
+            serviceTagNames: settings.settings.serviceTagNames(over: tags),
             platform: settings.settings.platform.addresses,
             blocksOutboundSMTP: settings.settings.platform.blocksOutboundSMTP,
             networkManagers: networkManagers(),

@@ -2,50 +2,102 @@ import JSONText
 import NSGModel
 import NetworkTypes
 
-/// Reads Microsoft's weekly file of service tags, or the same `values` as the discovery API gives them (FACTS d2).
-struct ServiceTagsDraft {
-    /// By `ServiceTag.key`.
-    var prefixes: [String: [IPPrefix]] = [:]
-    /// Keys of entries that Azure does not offer for security groups.
-    var notOffered: Set<String> = []
-    /// As the file spells them.
-    var names: [String] = []
-    /// The document is something else, so that what it lacks says nothing.
-    var isForeign = false
-
-    init() {}
-
-    init(_ document: Element) {
-        guard document.isServiceTagFile, let values = document.value["values"] else {
-            document.report(
-                .wrongType,
-                "this is no file of service tags: it has no list `values` of entries with name and prefixes",
-                remedy: "put Microsoft's weekly file (ServiceTags_Public_….json) there, whole and unchanged")
-            isForeign = true
-            return
+extension ServiceTagFile {
+    /// Reads a file by itself.
+    package init(_ source: SourceText) throws(ConfigurationFaults) {
+        let diagnostics = Diagnostics()
+        guard let file = ServiceTagFile(source, diagnostics), diagnostics.faults.isEmpty else {
+            throw ConfigurationFaults(diagnostics.faults)
         }
-        guard let values = document.child("values", values).elements() else { return }
-        prefixes.reserveCapacity(values.count)
+        self = file
+    }
+
+    /// Nil if there is no text and, after a report, if it cannot be read. Faults in entries are reported, and the rest
+    /// is read.
+    init?(_ source: SourceText?, _ diagnostics: Diagnostics) {
+        // The tree of a file of 4 MB is dropped with this scope; what stays is the prefixes.
+        guard let source, Self.isShort(source, diagnostics), let document = parsed(source, diagnostics) else {
+            return nil
+        }
+        guard Self.isTagFile(document), let fields = Fields(document, .serviceTagFile),
+            let values = fields["values"]?.elements()
+        else {
+            document.report(
+                .wrongType, Self.strangeness(of: document),
+                remedy: """
+                    take ServiceTags_Public_….json as Microsoft publishes it weekly, or what `az network list-service-tags` \
+                    prints
+                    """)
+            return nil
+        }
+        if let next = fields["nextLink"] {
+            next.report(
+                .unknownValue, "this answer is the first part of several", remedy: "join the values of all its pages")
+        }
+        self.init(changeNumber: fields.count("changeNumber"), cloud: fields.remark("cloud") ?? "", entries: [:])
+        entries.reserveCapacity(values.count)
         for element in values {
-            guard let entry = Fields(element, .serviceTagEntry), let name = entry.required("name")?.text() else {
-                continue
-            }
-            guard ServiceTag.isName(name) else {
+            guard let entry = Entry(element) else { continue }
+            if let other = entries.updateValue(entry, forKey: ServiceTag(entry.name).key) {
                 element.report(
-                    .unknownValue, "\(shown(name)) cannot be the name of a tag",
-                    remedy: "load the file as Microsoft publishes it")
-                continue
+                    .duplicateResource, "the tag \(shown(other.name)) is defined twice",
+                    remedy: "take the file as Microsoft publishes it")
             }
-            let key = ServiceTag(name).key
-            names.append(name)
-            if let list = entry.present("addressPrefixes") {
-                prefixes[key] = Self.prefixes(list)
-            } else {
-                entry.reportMissing("addressPrefixes")
-            }
-            if let features = entry.present("networkFeatures"), !Self.offersSecurityGroups(features) {
-                notOffered.insert(key)
-            }
+        }
+    }
+
+    private static func isShort(_ source: SourceText, _ diagnostics: Diagnostics) -> Bool {
+        guard source.bytes.count > limit else { return true }
+        diagnostics.report(
+            .limitReached, at: Place(file: source.name, line: 0, path: .root),
+            "the file has \(source.bytes.count) bytes, of at most \(limit)",
+            remedy: "take the file as Microsoft publishes it: it has about 4 MB")
+        return false
+    }
+
+    /// Whether some entry looks like one of Microsoft's; what is wrong in a single entry is told there.
+    private static func isTagFile(_ document: Element) -> Bool {
+        let values = document.value.object?.first { $0.key.lowercased() == "values" }?.value
+        return values?.array?.contains { entry in
+            entry["name"] != nil && (entry["properties"] ?? entry)["addressPrefixes"] != nil
+        } ?? false
+    }
+
+    private static func strangeness(of document: Element) -> String {
+        guard let members = document.value.object else {
+            return "this is no file of service tags: it is \(document.value.kindName), not an object with values"
+        }
+        let keys = members.map(\.key)
+        if keys.contains(where: { $0.lowercased() == "values" }) {
+            return "this is no file of service tags: values is no list of entries with name and addressPrefixes"
+        }
+        return "this is no file of service tags: it has no values, but \(keys.isEmpty ? "nothing" : enumerated(keys))"
+    }
+}
+
+extension ServiceTagFile.Entry {
+    /// Nil after a report.
+    fileprivate init?(_ element: Element) {
+        guard let entry = Fields(element, .serviceTagEntry), let name = entry.required("name")?.text() else {
+            return nil
+        }
+        guard ServiceTag.isName(name) else {
+            element.report(
+                .unknownValue, "\(shown(name)) cannot be the name of a tag",
+                remedy: "take the file as Microsoft publishes it")
+            return nil
+        }
+        self.init(
+            name: name, prefixes: [], changeNumber: entry.count("changeNumber"), networkFeatures: nil,
+            isOfferedForSecurityGroups: true)
+        if let list = entry.present("addressPrefixes") {
+            prefixes = Self.prefixes(list)
+        } else {
+            entry.reportMissing("addressPrefixes")
+        }
+        if let features = entry.present("networkFeatures") {
+            networkFeatures = features.value.array?.compactMap(\.string)
+            isOfferedForSecurityGroups = networkFeatures?.contains("NSG") ?? false
         }
     }
 
@@ -65,26 +117,25 @@ struct ServiceTagsDraft {
         }
         return prefixes
     }
+}
 
-    private static func offersSecurityGroups(_ features: Element) -> Bool {
-        features.value.array?.contains { $0.string == "NSG" } ?? false
+extension Fields {
+    /// The file writes numbers, the discovery API texts.
+    fileprivate func count(_ name: String) -> Int? {
+        guard let value = self[name]?.value else { return nil }
+        return value.int ?? value.string.flatMap { Int($0) }
     }
 }
 
 extension Schema {
+    fileprivate static let serviceTagFile = Schema(
+        "a service tag file", reads: ["values", "changeNumber", "cloud", "nextLink"],
+        passesOver: ["name", "id", "type"],
+        unknown: .refusedWhenNear, isResource: false)
     fileprivate static let serviceTagEntry = Schema(
-        "a service tag", reads: ["name", "addressPrefixes", "networkFeatures"],
-        passesOver: ["changeNumber", "region", "regionId", "platform", "systemService"], unknown: .refusedWhenNear,
-        isResource: true)
-}
-
-extension Element {
-    /// Whether some entry looks like one of Microsoft's; what is wrong in a single entry is told there.
-    fileprivate var isServiceTagFile: Bool {
-        value["values"]?.array?.contains { entry in
-            entry["name"] != nil && (entry["properties"] ?? entry)["addressPrefixes"] != nil
-        } ?? false
-    }
+        "a service tag", reads: ["name", "addressPrefixes", "networkFeatures", "changeNumber"],
+        passesOver: ["region", "regionId", "platform", "systemService", "state", "serviceTagChangeNumber"],
+        unknown: .refusedWhenNear, isResource: true)
 }
 
 extension ServiceTag {

@@ -7,6 +7,8 @@ package struct Settings: Hashable, Sendable {
     package var limits = Limits()
     /// A lab's own tags, by `ServiceTag.key`; they win over those of Microsoft's file.
     package var serviceTags: [String: [IPPrefix]] = [:]
+    /// As they are spelled, by `ServiceTag.key`.
+    package var serviceTagNames: [String: String] = [:]
     package var platform = Platform()
     /// Space behind gateways, by the name or id of the virtual network, as written.
     package var onPremisesPrefixes: [String: [IPPrefix]] = [:]

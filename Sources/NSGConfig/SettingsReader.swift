@@ -52,6 +52,7 @@ struct SettingsDraft {
                     remedy: "use letters, digits, '.', '_' and '-', and none of the names that Azure computes")
             }
             // An empty list is a tag that matches nothing (S10).
+            settings.serviceTagNames[tag.key] = name
             settings.serviceTags[tag.key] = list.elements()?.compactMap { $0.prefix() } ?? []
         }
     }

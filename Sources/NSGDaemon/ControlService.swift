@@ -30,6 +30,9 @@ struct ControlService: ControlHandler {
         case .reload: reload(reply)
         case .log: log(call, reply)
         case .flush: flush(reply)
+        case .updateServiceTags: updateServiceTags(call.parameters, reply)
+        case .showServiceTag: showServiceTag(call.parameters, reply)
+        case .lookUpServiceTags: lookUpServiceTags(call.parameters, reply)
         case .ping: reply.end()
         case nil: reply.fail(.methodNotFound(call.method))
         }

@@ -16,12 +16,12 @@ actor Enforcer {
     nonisolated let executor = QueueExecutor(label: "enforcement")
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
-    private let options: DaemonOptions
-    private let state: StateFolder
-    private let journal: Journal
+    let options: DaemonOptions
+    let state: StateFolder
+    let journal: Journal
     private let enforcement: Enforcement
     private let cut: ConnectionCut
-    private var numbering: RuleNumbering
+    var numbering: RuleNumbering
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
     private var links: LinkTable
@@ -29,7 +29,7 @@ actor Enforcer {
     /// When the last swap was, and whether it left something to sweep a while later.
     private var lastSwap: (at: UInt64, leavesSomething: Bool)?
     private var auditTimer: (any DispatchSourceTimer)?
-    private var salt = ""
+    var salt = ""
     private var lastTouch: UInt64 = 0
     private var isAuditDue = false
     /// Two programs that fight over the table do not spin.
@@ -80,7 +80,7 @@ actor Enforcer {
         }
     }
 
-    private static let tooManyRules = StartFailure(
+    static let tooManyRules = StartFailure(
         description: "there are more rules than numbers for them (a million)")
 
     /// Brings the first policy into force.
@@ -95,6 +95,7 @@ actor Enforcer {
             record(outcome)
         }
         scheduleAudit()
+        UnusedMemory.release()
         return outcome
     }
 
@@ -102,6 +103,7 @@ actor Enforcer {
 
     /// Reads the documents again; what changed is sent (E3).
     func reload() -> ReloadOutcome {
+        defer { UnusedMemory.release() }
         let outcome: ReloadOutcome
         do throws(ConfigurationFaults) {
             retireNumbers()
@@ -130,9 +132,9 @@ actor Enforcer {
         return (Policy(configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt), sources)
     }
 
-    private var deviceAddresses: [String: [IPAddress]] { links.deviceAddresses }
+    var deviceAddresses: [String: [IPAddress]] { links.deviceAddresses }
 
-    private func enforce(_ wanted: Policy, _ sources: ConfigurationSources?) -> ReloadOutcome {
+    func enforce(_ wanted: Policy, _ sources: ConfigurationSources?) -> ReloadOutcome {
         finishSweep()
         let before = policy.withLock { $0 }
         do throws(KernelError) {
@@ -220,7 +222,7 @@ actor Enforcer {
         }
     }
 
-    private func retireNumbers() {
+    func retireNumbers() {
         // Another time will do, where it would be waited for.
         guard let observer, !observer.isBehind, let present = policy.withLock({ $0 }),
             let live = observer.executor.queue.sync(execute: { observer.assumeIsolated { $0.numbersInUse() } })
@@ -228,7 +230,7 @@ actor Enforcer {
         numbering.retire(absentFrom: present.book, carriedBy: live)
     }
 
-    private func record(_ outcome: ReloadOutcome) {
+    func record(_ outcome: ReloadOutcome) {
         let now = Timestamp(nanoseconds: Clock.sinceEpoch)
         history.withLock { $0.note(outcome, at: now) }
         switch outcome {
@@ -268,6 +270,7 @@ actor Enforcer {
         guard swap.leavesSomething, let wanted = policy.withLock({ $0?.ruleset }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
+            UnusedMemory.release()
         } catch {
             journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
         }

@@ -18,7 +18,10 @@ struct StateFolder: Sendable {
         try Files.lock("\(path)/lock")
     }
 
-    var serviceTags: String { "\(path)/service-tags.json" }
+    /// As faults call the file.
+    static let serviceTagsName = "service-tags.json"
+    var serviceTags: String { "\(path)/\(Self.serviceTagsName)" }
+    private var stagedServiceTags: String { "\(serviceTags).staged" }
     private var lastGood: String { "\(path)/last-good.json" }
     private var accounts: String { "\(path)/accounts.json" }
     private var numbers: String { "\(path)/rule-numbers.json" }
@@ -70,6 +73,13 @@ struct StateFolder: Sendable {
             settings: source(document["settings"]), policies: policies.compactMap(source),
             bindings: source(document["bindings"]), serviceTags: source(document["serviceTags"]))
     }
+
+    // MARK: Service tags
+
+    /// Puts a new file beside the one in use: what can fail for want of room has failed before the rules change.
+    func stageServiceTags(_ bytes: [UInt8]) throws(KernelError) { try Files.replace(stagedServiceTags, with: bytes) }
+    func adoptStagedServiceTags() throws(KernelError) { try Files.rename(stagedServiceTags, to: serviceTags) }
+    func dropStagedServiceTags() { try? Files.remove(stagedServiceTags) }
 
     // MARK: Accounts of an orderly end
 

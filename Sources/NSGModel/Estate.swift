@@ -8,6 +8,8 @@ package struct Estate: Hashable, Sendable {
     package var applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup]
     /// Prefixes of tags that are not computed, by `ServiceTag.key`.
     package var serviceTags: [String: [IPPrefix]]
+    /// How the file or the setting spells them, by `ServiceTag.key`.
+    package var serviceTagNames: [String: String]
     package var platform: PlatformAddresses
     /// S14: `platform.blockOutboundSmtp`.
     package var blocksOutboundSMTP: Bool
@@ -20,7 +22,7 @@ package struct Estate: Hashable, Sendable {
         networkSecurityGroups: [ResourceID: NetworkSecurityGroup] = [:],
         virtualNetworks: [ResourceID: VirtualNetwork] = [:], networkInterfaces: [ResourceID: NetworkInterface] = [:],
         applicationSecurityGroups: [ResourceID: ApplicationSecurityGroup] = [:],
-        serviceTags: [String: [IPPrefix]] = [:],
+        serviceTags: [String: [IPPrefix]] = [:], serviceTagNames: [String: String] = [:],
         platform: PlatformAddresses = .azure, blocksOutboundSMTP: Bool = false,
         networkManagers: [ResourceID: NetworkManager] = [:], bindings: [Binding] = [],
         flowLogs: [ResourceID: FlowLogResource] = [:]
@@ -30,6 +32,7 @@ package struct Estate: Hashable, Sendable {
         self.networkInterfaces = networkInterfaces
         self.applicationSecurityGroups = applicationSecurityGroups
         self.serviceTags = serviceTags
+        self.serviceTagNames = serviceTagNames
         self.platform = platform
         self.blocksOutboundSMTP = blocksOutboundSMTP
         self.networkManagers = networkManagers

@@ -57,11 +57,7 @@ extension Estate {
         switch tag {
         case .virtualNetwork: AddressSet(network.tagPrefixes(probe: platform.probe))
         case .internet: InternetPrefixes.addresses
-        case .azureLoadBalancer: AddressSet(platform.probe)
-        case .azurePlatformDNS: AddressSet(platform.dns)
-        case .azurePlatformIMDS: AddressSet(platform.imds)
-        case .azurePlatformLKM: AddressSet(platform.kms)
-        default: AddressSet(serviceTags[tag.key] ?? [])
+        default: AddressSet(prefixes(of: tag))
         }
     }
 

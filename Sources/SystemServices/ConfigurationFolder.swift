@@ -3,7 +3,7 @@ import NetworkTypes
 
 /// A folder laid out like `/etc/nsgd` (SPEC, section 1), and the service tags beside it.
 package enum ConfigurationFolder {
-    /// Microsoft's weekly file has 4 MB; an estate of a thousand groups with a thousand rules 400 MB would be a fault.
+    /// An estate of a thousand groups with a thousand rules 400 MB would be a fault.
     private static let limit = 64 << 20
 
     /// Reads every document. What is absent is left out; what cannot be read is a fault.
@@ -11,7 +11,7 @@ package enum ConfigurationFolder {
     package static func read(_ folder: String, serviceTags: String?) throws(ConfigurationFaults) -> ConfigurationSources
     {
         var faults: [Fault] = []
-        func text(_ name: String, at path: String, isNeeded: Bool) -> SourceText? {
+        func text(_ name: String, at path: String, isNeeded: Bool, limit: Int = limit) -> SourceText? {
             do throws(KernelError) {
                 return SourceText(name: name, bytes: try Files.read(path, limit: limit))
             } catch {
@@ -29,7 +29,9 @@ package enum ConfigurationFolder {
             settings: text("nsgd.json", at: "\(folder)/nsgd.json", isNeeded: false),
             policies: names.compactMap { text("policy.d/\($0)", at: "\(folder)/policy.d/\($0)", isNeeded: true) },
             bindings: text("bindings.json", at: "\(folder)/bindings.json", isNeeded: false),
-            serviceTags: serviceTags.flatMap { text("service-tags.json", at: $0, isNeeded: false) })
+            serviceTags: serviceTags.flatMap {
+                text("service-tags.json", at: $0, isNeeded: false, limit: ServiceTagFile.limit)
+            })
         guard faults.isEmpty else { throw ConfigurationFaults(faults) }
         return sources
     }

@@ -67,12 +67,20 @@ package enum Files {
             }
             // Some file systems report a failed write only here.
             guard close(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
-            guard unsafe rename(temporary, path) == 0 else { throw KernelError(errno: errno, doing: operation) }
+            guard unsafe Glibc.rename(temporary, path) == 0 else { throw KernelError(errno: errno, doing: operation) }
         } catch {
             unsafe unlink(temporary)
             throw error
         }
         try synchronize(folder(of: path), doing: operation)
+    }
+
+    /// Gives a file another name in the same folder in one step, and makes that last; a file that had the name is
+    /// replaced.
+    package static func rename(_ path: String, to new: String) throws(KernelError) {
+        let operation = "rename \(path) to \(new)"
+        guard unsafe Glibc.rename(path, new) == 0 else { throw KernelError(errno: errno, doing: operation) }
+        try synchronize(folder(of: new), doing: operation)
     }
 
     /// Takes a lock that lasts until the process ends, and makes its file. `EAGAIN` where another process has it.

@@ -16,7 +16,7 @@ struct Arguments {
         "--remote", "--batch",
     ]
     private static let withoutValue: Set<String> = [
-        "--help", "--version", "--stats", "--explain", "--exit-code", "--follow", "--denied",
+        "--help", "--version", "--stats", "--explain", "--exit-code", "--follow", "--denied", "--merged",
     ]
     private static let short = ["-o": "--output", "-h": "--help", "-f": "--follow"]
 

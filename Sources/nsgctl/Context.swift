@@ -24,7 +24,7 @@ struct Context {
     /// The folder to work on offline; nil where the daemon is meant.
     var folder: String? { arguments.operands.first ?? arguments.value("--config") }
     var folderOrDefault: String { folder ?? Installation.configuration }
-    private var stateFolder: String { arguments.value("--state") ?? Installation.state }
+    var stateFolder: String { arguments.value("--state") ?? Installation.state }
     var socket: String { arguments.value("--socket") ?? Installation.socket }
 
     // MARK: Offline

@@ -1,8 +1,8 @@
 import Glibc
 
 enum StandardInput {
-    /// Everything until its end.
-    static func read() -> [UInt8] {
+    /// Everything until its end, or what comes until there is more than `limit`.
+    static func read(limit: Int = .max) -> [UInt8] {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -10,6 +10,7 @@ enum StandardInput {
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return bytes }
             bytes += piece.prefix(count)
+            if bytes.count > limit { return bytes }
         }
     }
 }

@@ -54,6 +54,27 @@ struct Verb: Sendable {
             details: "Waits for the outcome. Documents with a fault are refused whole, and the policy in force stays.",
             example: "nsgctl reload", options: [], run: ChangeVerbs.reload),
         Verb(
+            name: "service-tags",
+            usage: "service-tags update FILE | show TAG [--merged] | lookup IP",
+            summary: "service tags: takes Microsoft's file, shows what a tag stands for",
+            details: """
+                update FILE (- for standard input) takes Microsoft's weekly file, unchanged, or what the discovery API
+                answers (az network list-service-tags). The policy in force is enforced with it; where the file has a
+                fault, or lacks a tag that a rule names, nothing changes. An older file is taken, with a warning. With
+                --config DIR or --state DIR it works without the daemon: the file is checked, with the documents in DIR
+                where --config is given, and put into the state folder for the next load.
+                show TAG prints the prefixes a tag stands for, VirtualNetwork once for each network, and the rules that
+                name it; with --merged in the fewest prefixes. lookup IP prints every tag that holds an address, the most
+                specific prefix first. With --config DIR or --state DIR both read the files.
+                """,
+            example: """
+                nsgctl service-tags update ServiceTags_Public_20250127.json
+                         az network list-service-tags -l westeurope | nsgctl service-tags update -
+                         nsgctl service-tags show Storage.WestEurope -o tsv
+                         nsgctl service-tags lookup 203.0.113.9
+                """,
+            options: ["--merged"], mostOperands: 2, run: ServiceTagsVerb.run),
+        Verb(
             name: "log", usage: "log [--follow] [--denied] [--nic NIC]", summary: "flow records",
             details:
                 "Prints the latest records as JSON Lines; with --follow it goes on with those that are written from now on.",

@@ -84,9 +84,9 @@ struct ControlServerTests {
         #expect(try bystander.reply() == VarlinkReply())
     }
 
-    @Test("a message of a megabyte is read; one byte more closes the connection")
+    @Test("K2: a reader's message of a megabyte is read; one byte more closes the connection")
     func megabyte() throws {
-        let server = try TestServer()
+        let server = try TestServer(handler: TestHandler(mayChange: false))
         let frame = VarlinkCall(method: "io.nsgd.Control.Check", parameters: ["directory": ""]).bytes.count - 1
         for (length, isRead) in [(1 << 20, true), (1 << 20 + 1, false)] {
             var client = try server.connect()
@@ -94,6 +94,21 @@ struct ControlServerTests {
             client.call("Check", ["directory": JSONValue(directory)])
             let answer = try client.reply()?.parameters[["faults", 0, "path"]]?.string
             #expect(answer == (isRead ? directory : nil))
+        }
+        #expect(server.isAnswering())
+    }
+
+    @Test("K3: an administrator's message may hold a file of service tags, and has a bound too")
+    func longMessage() throws {
+        var limits = ControlLimits()
+        #expect(limits.administratorMessageBytes > 2 * 32 << 20)
+        limits.administratorMessageBytes = 8 << 20
+        let server = try TestServer(limits: limits)
+        for (length, isRead) in [(6 << 20, true), (8 << 20, false)] {
+            var client = try server.connect()
+            client.call("Check", ["directory": JSONValue(String(repeating: "d", count: length))])
+            let answer = try client.reply()?.parameters[["faults", 0, "path"]]?.string
+            #expect(answer?.utf8.count == (isRead ? length : nil))
         }
         #expect(server.isAnswering())
     }

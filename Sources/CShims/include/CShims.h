@@ -35,5 +35,8 @@ uint64_t nsgd_clock_monotonic(void);
 /// Holds the calling thread for so many nanoseconds; a signal does not shorten it.
 void nsgd_sleep(uint64_t duration);
 
+/// malloc_trim(0), whose header is in no module of Swift's.
+void nsgd_release_unused_memory(void);
+
 /// setns with CLONE_NEWNET: this thread's sockets belong to another network namespace from here on. 0, or -1 with errno.
 int nsgd_enter_network_namespace(int descriptor);
