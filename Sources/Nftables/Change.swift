@@ -143,7 +143,6 @@ package struct Change: Hashable, Sendable {
         }
     }
 
-    /// - Parameter spares: sets that stay, though no rule looks into them.
     /// A base chain that goes lets everything pass from the swap on; it is deleted later.
     private mutating func openBaseChains(of old: Ruleset, absentFrom wanted: Ruleset) {
         let dead = old.chains.values.filter { $0.attachpoint != nil && wanted.chains[$0.name] == nil }
@@ -156,6 +155,7 @@ package struct Change: Hashable, Sendable {
         }
     }
 
+    /// - Parameter spares: sets that stay, though no rule looks into them.
     private mutating func sweepObjects(from old: Ruleset, to wanted: Ruleset, but spares: Set<SetName>) {
         let deadChains = old.chains.keys.filter { wanted.chains[$0] == nil }.sorted()
         let deadSets = old.sets.values.filter { wanted.sets[$0.name] == nil && !spares.contains($0.name) }

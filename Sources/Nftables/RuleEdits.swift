@@ -29,10 +29,25 @@ struct RuleEdits {
                 rules.append(rule)
                 to += 1
             }
-            let deletes = removed.contains(from)
-            if deletes || !rules.isEmpty { edits.append(Edit(index: from, deletes: deletes, rules: rules)) }
-            if !deletes { to += 1 }
+            let start = from
+            while removed.contains(from) { from += 1 }
+            append(rules[...], inPlaceOf: start..<from)
             from += 1
+            to += 1
+        }
+    }
+
+    /// Rule by rule as far as both go, so that as many as can be are replaced.
+    private mutating func append(_ rules: ArraySlice<Rule>, inPlaceOf indexes: Range<Int>) {
+        guard let last = indexes.last else {
+            if !rules.isEmpty { edits.append(Edit(index: indexes.lowerBound, deletes: false, rules: Array(rules))) }
+            return
+        }
+        var rest = rules
+        for index in indexes {
+            let taken = index == last ? rest : rest.prefix(1)
+            edits.append(Edit(index: index, deletes: true, rules: Array(taken)))
+            rest = rest.dropFirst(taken.count)
         }
     }
 

@@ -19,6 +19,13 @@ enum LoopbackTraffic {
         close(descriptor)
     }
 
+    /// One datagram to each address, all from one socket.
+    static func datagrams(to port: UInt16, addresses: [UInt32]) {
+        let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        for address in addresses { send(descriptor, to: port, at: address) }
+        close(descriptor)
+    }
+
     /// A TCP connection from `source` that carries a byte and ends with FIN from both sides, or with RST.
     static func connection(to port: UInt16, from source: UInt16, reset: Bool = false) {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -52,16 +59,20 @@ enum LoopbackTraffic {
         unsafe withAddress(port) { _ = unsafe Glibc.bind(descriptor, $0, $1) }
     }
 
-    private static func send(_ descriptor: Int32, to port: UInt16) {
+    private static func send(_ descriptor: Int32, to port: UInt16, at address: UInt32 = 0x7f00_0001) {
         var byte: UInt8 = 1
-        unsafe withAddress(port) { address, length in _ = unsafe sendto(descriptor, &byte, 1, 0, address, length) }
+        unsafe withAddress(port, at: address) { address, length in
+            _ = unsafe sendto(descriptor, &byte, 1, 0, address, length)
+        }
     }
 
-    private static func withAddress(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Void) {
+    private static func withAddress(
+        _ port: UInt16, at host: UInt32 = 0x7f00_0001, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Void
+    ) {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        address.sin_addr.s_addr = host.bigEndian
         unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))

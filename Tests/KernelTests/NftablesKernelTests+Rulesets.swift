@@ -116,7 +116,7 @@ enum SampleRulesets {
         Rule(isIPv4, .membership([.inputDevice, .ipSource], of: SetName("guard/v4"), isIn: false), .verdict(.drop)),
         Rule(isIPv6, .membership([.outputDevice, .ip6Destination], of: SetName("guard/v6"), isIn: false), accept),
         Rule(isIPv4, .membership([.protocol, .ipSource], of: SetName("odd"), isIn: true), accept),
-        Rule(isIPv4, isTCP, .match(.tcpFlags, .hasNone(2)), .membership(tuple4, of: SetName("cut/v4"), isIn: true)),
+        Rule(isTCP, .match(.tcpFlags, .hasNone(2)), isIPv4, .membership(tuple4, of: SetName("cut/v4"), isIn: true)),
         Rule(isIPv4, isUDP, .membership(tuple4, of: SetName("cut/v4"), isIn: true), .verdict(.drop)),
         Rule(isIPv6, isUDP, .membership(tuple6, of: SetName("cut/v6"), isIn: true), .verdict(.drop)),
         Rule(isIPv6, .membership(tuple6, of: SetName("cut/v6"), isIn: false), .verdict(.drop)),

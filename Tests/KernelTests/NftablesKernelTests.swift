@@ -368,13 +368,20 @@ struct NftablesKernelTests {
         _ = try store.commit(Self.building(wanted), table: "strange", expecting: nil)
         let commands = [
             "add rule inet strange d limit rate 5/second accept", "add rule inet strange d ct mark set 7",
-            "add rule inet strange d ip saddr != @s drop", "add rule inet strange d tcp flags syn counter",
+            "add rule inet strange d meta cpu 3 drop", "add rule inet strange d tcp flags syn counter",
             "add rule inet strange d ip saddr { 10.0.0.1, 10.0.0.2 } reject",
             "add rule inet strange d log level info", "add rule inet strange d meta mark 5",
             "add quota inet strange q { 5 bytes }",
             "add rule inet strange d ip saddr & 0.0.0.255 == 5", "add rule inet strange d reject",
             "add set inet strange t { type ipv4_addr . inet_service; flags timeout; }",
             "add set inet strange u { type mark; }",
+            "add set inet strange w { type ipv4_addr . inet_service; flags interval; elements = { 1.2.3.4 . 5-6 }; }",
+            "add set inet strange x { type ipv4_addr; flags timeout; timeout 5m; }",
+            "add set inet strange y { type ipv4_addr . mark; elements = { 1.2.3.4 . 5 }; }",
+            "add map inet strange z { type ifname . ipv4_addr : verdict; }",
+            "add rule inet strange d iifname . ip saddr vmap @z",
+            "add ct timeout inet strange l { protocol tcp; l3proto ip; policy = { established: 240 }; }",
+            "add ct timeout inet strange m { protocol udp; policy = { replied: 240 }; }",
             "add map inet strange m { type ipv4_addr : ipv4_addr; }",
             "add element inet strange s { 10.0.0.7 }",
             "add chain inet strange n { type nat hook postrouting priority 100; }",
@@ -393,6 +400,11 @@ struct NftablesKernelTests {
         #expect(found.counters == [CounterName("k")])
         #expect(found.chains[ChainName("d")]?.rules.allSatisfy { $0.steps.isEmpty } == true)
         #expect(found.sets.keys.allSatisfy { !$0.description.hasPrefix("__") })
+        #expect(found.timeouts.count == 2 && found.timeouts.values.allSatisfy { $0.seconds == 0 })
+        for name in ["u", "w", "x", "y"] {
+            let text = "\(found.sets[SetName(name)]?.elements ?? [])"
+            #expect(text.contains("not ours"), "\(name): \(text)")
+        }
         try run(["sh", "-c", "nft 'add table inet strange { flags dormant; }'"])
         let dormant = try #require(try store.dump(table: "strange").ruleset)
         #expect(dormant != found)

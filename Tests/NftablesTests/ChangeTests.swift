@@ -15,6 +15,7 @@ import Testing
         let sources = SetName("sources-\(version)")
         let map = SetName("ports-\(version)")
         let counter = CounterName("hits-\(version)")
+        let timeout = TimeoutName("tcp-\(version)")
         let base = [
             Rule(.match(.connectionState, .hasAny(6)), .verdict(.accept)),
             Rule(.verdict(.jump(entry))),
@@ -30,7 +31,7 @@ import Testing
                         Rule(.lookup(.ipSource, in: sources), .dispatch(.destinationPort, through: map)),
                         Rule(.verdict(.drop)),
                     ]),
-                Chain(leaf, rules: [Rule(.counter(counter), .verdict(.accept))]),
+                Chain(leaf, rules: [Rule(.counter(counter), .setTimeout(timeout), .verdict(.accept))]),
             ],
             sets: [
                 NamedSet(
@@ -39,8 +40,10 @@ import Testing
                 NamedSet(
                     map, keyType: .inetService, isInterval: true, isVerdictMap: true,
                     elements: [SetElement(.values(443...443), verdict: .goto(leaf))]),
+                NamedSet(SetName("cut"), keyType: .ipv4Address, isInterval: false, expires: true, elements: []),
             ],
-            counters: [counter])
+            counters: [counter],
+            timeouts: [TimeoutObject(timeout, transport: .tcp, seconds: UInt32(240 * version))])
     }
 
     /// Carries a change out as the daemon does: build in parts of `capacity` operations, the swap in one.
@@ -171,7 +174,11 @@ import Testing
             (.insertRule(Rule(.verdict(.drop)), at: 3, in: ChainName("rules-1")), 2),
             (.deleteRule(at: 2, in: ChainName("rules-1")), 2),
             (.deleteChain(ChainName("leaf-1")), 16), (.deleteSet(SetName("sources-1")), 16),
-            (.deleteCounter(CounterName("hits-1")), 16), (.flushChain(ChainName("none")), 2),
+            (.deleteCounter(CounterName("hits-1")), 16), (.deleteTimeout(TimeoutName("tcp-1")), 16),
+            (.deleteTimeout(TimeoutName("none")), 2),
+            (.addTimeout(TimeoutObject(TimeoutName("tcp-1"), transport: .tcp, seconds: 240)), 17),
+            (.addRule(Rule(.setTimeout(TimeoutName("none"))), to: ChainName("leaf-1")), 2),
+            (.flushChain(ChainName("none")), 2),
         ] as [(Nftables.Operation, Int32)])
     func fakeRefuses(operation: Nftables.Operation, errno: Int32) throws {
         let store = try Self.store(holding: Self.policy(1))

@@ -144,7 +144,7 @@ package struct RulesetInterpreter: Sendable {
                 keys.append(.values(value...value))
             }
         }
-        return .some(set.element(.concatenation(keys)))
+        return .some(set.element(keys.count == 1 ? keys[0] : .concatenation(keys)))
     }
 
     private func find(_ field: Field, in name: SetName, _ rule: Rule, _ walk: inout Walk) -> SetElement? {
@@ -195,7 +195,15 @@ private struct IndexedSet: Sendable {
     }
 
     func element(device: String) -> SetElement? { devices[device] }
-    func element(_ key: SetKey) -> SetElement? { concatenations[key] }
+
+    /// Of a single value, a device or a concatenation.
+    func element(_ key: SetKey) -> SetElement? {
+        switch key {
+        case .values(let range): element(holding: range.lowerBound)
+        case .device(let name): element(device: name)
+        case .concatenation: concatenations[key]
+        }
+    }
 
     func element(holding value: UInt128) -> SetElement? {
         if let element = values[value] { return element }
