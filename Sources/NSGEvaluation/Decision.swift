@@ -39,7 +39,7 @@ package struct Decision: Hashable, Sendable {
 
 /// What Azure's platform does with a packet before any rule.
 package enum PlatformVerdict: Hashable, Sendable {
-    /// Keeps the link alive (S12); passes unless it is forwarded.
+    /// Keeps the link alive (S12).
     case link
     /// Asks a service of the platform (S9).
     case service(PlatformService)

@@ -8,7 +8,11 @@ package struct Evaluator: Sendable {
     package init(_ book: PolicyBook) { self.book = book }
 
     /// The decision about a first packet at an interface. O(rules).
-    package func decision(for flow: FlowTuple, at interface: ResourceID, _ direction: Direction) -> Decision {
+    ///
+    /// - Parameter isForwarded: this machine routes the packet on: then it is no matter between neighbours (S12).
+    package func decision(
+        for flow: FlowTuple, at interface: ResourceID, _ direction: Direction, isForwarded: Bool = false
+    ) -> Decision {
         var stages: [StageDecision] = []
         for list in book.lists(of: interface, direction) {
             guard let match = list.rules.first(where: { $0.matches(flow) }) else { continue }
@@ -17,13 +21,14 @@ package struct Evaluator: Sendable {
                     level: list.key.level, owner: match.rule.networkManager ?? list.key.owner, rule: match.rule))
             if match.rule.access == .alwaysAllow { break }
         }
-        return Decision(stages: stages, platform: platformVerdict(on: flow, at: interface, direction))
+        let keepsLinkAlive = !isForwarded && Exemption.covers(flow, direction)
+        return Decision(
+            stages: stages, platform: keepsLinkAlive ? .link : platformVerdict(on: flow, at: interface, direction))
     }
 
     private func platformVerdict(
         on flow: FlowTuple, at interface: ResourceID, _ direction: Direction
     ) -> PlatformVerdict? {
-        if Exemption.covers(flow, direction) { return .link }
         guard direction == .outbound else { return nil }
         let estate = book.estate
         if let service = book.exemptServices(at: interface).first(where: { $0.isAsked(by: flow, estate.platform) }) {

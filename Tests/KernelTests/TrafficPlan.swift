@@ -5,13 +5,15 @@ import TestSupport
 
 /// First packets on the edges of a policy, each with its way through a router, such that no two share a connection.
 ///
-/// A guest's own side has the guest's addresses, unless it routes (S13); on the other side stands whatever the rules
-/// name.
+/// A guest's own side has the guest's addresses, unless it routes; a few addresses of others are there too, which must
+/// not get through (S13). On the other side stands whatever the policy names.
 struct TrafficPlan {
     private(set) var routes: [IPAddress: RouterLab.Route] = [:]
     private(set) var packets: [TestPacket] = []
     private let policy: CompiledPolicy
     private let pools: [IPFamily: [IPAddress]]
+    /// Devices of guests that are held to their addresses.
+    private let guarded: [String]
     /// The devices behind which any address may be.
     private let open: [String]
     private var connections: Set<FlowTuple> = []
@@ -19,9 +21,10 @@ struct TrafficPlan {
     init(_ policy: CompiledPolicy, unbound: String, count: Int, using random: inout SplitMix64) {
         self.policy = policy
         let edges = FlowEdges(of: policy.book.estate)
-        pools = [.ipv4: edges.four.filter(\.isRoutable), .ipv6: edges.six.filter(\.isRoutable)]
-        open =
-            policy.book.estate.bindings.map(\.device).filter { Self.guest(behind: $0, in: policy) == nil } + [unbound]
+        pools = Dictionary(grouping: edges.addresses.filter(\.isRoutable).sorted(), by: \.family)
+        let estate = policy.book.estate
+        guarded = estate.bindings.filter { estate.guardedAddresses(of: $0) != nil }.map(\.device)
+        open = estate.bindings.map(\.device).filter { [guarded] in !guarded.contains($0) } + [unbound]
         place(using: &random)
         for _ in 0..<count * 4 where packets.count < count {
             let flow = edges.flow(using: &random)
@@ -29,19 +32,11 @@ struct TrafficPlan {
         }
     }
 
-    /// The interface of a guest that does not route.
-    private static func guest(behind device: String, in policy: CompiledPolicy) -> NetworkInterface? {
-        guard let binding = policy.binding(of: device), binding.attachment == .guest, !policy.isRouter(device) else {
-            return nil
-        }
-        return policy.book.estate.networkInterfaces[binding.networkInterface]
-    }
-
     /// Interfaces' addresses where they are bound; of the rest some at the router itself, and the others anywhere.
     private mutating func place(using random: inout SplitMix64) {
         for address in [IPFamily.ipv4, .ipv6].flatMap({ pools[$0] ?? [] }) {
-            let isLocal = Int.random(in: 0..<10, using: &random) == 0
-            routes[address] = isLocal ? .local : .device(open[Int.random(in: 0..<open.count, using: &random)])
+            let isMisplaced = random.chance(5) && !guarded.isEmpty
+            routes[address] = random.chance(10) ? .local : .device(random.pick(isMisplaced ? guarded : open))
         }
         for binding in policy.book.estate.bindings {
             for address in policy.book.estate.networkInterfaces[binding.networkInterface]?.addresses ?? [] {
@@ -56,21 +51,21 @@ struct TrafficPlan {
         var flow = flow
         let family = flow.source.family
         guard let pool = pools[family] else { return nil }
-        // Half of all goes to an interface of the estate, half comes from one.
+        // A third of all goes to an interface of the estate, a third comes from one.
         let bound = policy.book.estate.bindings.compactMap { policy.book.estate.networkInterfaces[$0.networkInterface] }
             .flatMap(\.addresses).filter { $0.family == family }
-        func end(_ random: inout SplitMix64) -> IPAddress {
-            let from = Bool.random(using: &random) && !bound.isEmpty ? bound : pool
-            return from[Int.random(in: 0..<from.count, using: &random)]
+        func end(_ wanted: IPAddress) -> IPAddress {
+            if random.chance(33), !bound.isEmpty { return random.pick(bound) }
+            return routes[wanted] == nil ? random.pick(pool) : wanted
         }
-        (flow.source, flow.destination) = (end(&random), end(&random))
+        (flow.source, flow.destination) = (end(flow.source), end(flow.destination))
         // AH before IPv6 is a header like others to all but rules (OddPacketTests).
         guard flow.source != flow.destination, !(flow.protocol == .ah && family == .ipv6) else { return nil }
         let exit: String? = if case .device(let device)? = routes[flow.destination] { device } else { nil }
         let entry: String?
         switch routes[flow.source] {
         case .device(let device)?:
-            entry = open.contains(device) ? open[Int.random(in: 0..<open.count, using: &random)] : device
+            entry = open.contains(device) ? random.pick(open) : device
         case .local?, nil: entry = nil
         }
         let path: TestPacket.Path = entry == nil ? .output : exit == nil ? .input : .forward

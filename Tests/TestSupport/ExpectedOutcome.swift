@@ -37,14 +37,34 @@ package struct CompiledPolicy {
 
     /// Two devices, or one and this machine itself.
     package func way(using random: inout SplitMix64) -> (path: TestPacket.Path, input: String?, output: String?) {
-        let devices = devices
-        let one = devices[Int.random(in: 0..<devices.count, using: &random)]
-        let other = devices[Int.random(in: 0..<devices.count, using: &random)]
+        let one = random.pick(devices)
         switch Int.random(in: 0..<4, using: &random) {
         case 0: return (.input, one, nil)
         case 1: return (.output, nil, one)
-        default: return (.forward, one, other)
+        default: return (.forward, one, random.pick(devices))
         }
+    }
+
+    /// A first packet on an edge of the policy, somewhere. At a bound device most have an address of its interface: what
+    /// guests send as others, or get for others, ends before any rule (S13).
+    package func packet(near edges: FlowEdges, using random: inout SplitMix64) -> TestPacket {
+        let way = way(using: &random)
+        var flow = edges.flow(using: &random)
+        func own(_ device: String?) -> IPAddress? {
+            guard random.chance(80), let binding = binding(of: device) else { return nil }
+            let addresses = book.estate.networkInterfaces[binding.networkInterface]?.addresses ?? []
+            let fitting = addresses.filter { $0.family == flow.source.family }
+            return fitting.isEmpty ? nil : random.pick(fitting)
+        }
+        // Machines are behind guests, and are the hosts.
+        let isGuest = { (device: String?) in binding(of: device)?.attachment == .guest }
+        if way.path != .output, let own = own(way.input) {
+            if isGuest(way.input) { flow.source = own } else { flow.destination = own }
+        }
+        if way.path != .input, let own = own(way.output) {
+            if isGuest(way.output) { flow.destination = own } else { flow.source = own }
+        }
+        return TestPacket(way.path, from: way.input, to: way.output, flow)
     }
 }
 
@@ -52,39 +72,113 @@ package struct CompiledPolicy {
 extension CompiledPolicy {
     /// - Parameter isAgain: the packet's flow is decided, and a router stands at one end (KERNEL 4).
     package func expected(for packet: TestPacket, isAgain: Bool = false) -> PacketOutcome {
+        if let forgery = forgery(packet) { return forgery }
         var outcome = PacketOutcome(label: packet.label)
-        let sides: [(DeviceSide, Binding)] = [
-            (.entry, packet.path == .output ? nil : binding(of: packet.inputDevice)),
-            (.exit, packet.path == .input ? nil : binding(of: packet.outputDevice)),
-        ].compactMap { side, binding in binding.map { (side, $0) } }
+        let sides = DeviceSide.allCases.compactMap { side in interface(on: side, of: packet).map { (side, $0) } }
         if sides.isEmpty { return outcome }
-        if packet.path == .forward, packet.flow.isMulticast {
-            outcome.verdict = .drop
-            outcome.counters[CounterName("dropped/forwarded-multicast")] = 1
+        if packet.path == .forward, packet.flow.isMulticast, !isAgain {
+            outcome.drop(CounterName("dropped/forwarded-multicast"))
             return outcome
         }
-        for (side, binding) in sides {
-            let direction: Direction = (side == .entry) == (binding.attachment == .host) ? .inbound : .outbound
-            let decision = evaluator.decision(for: packet.flow, at: binding.networkInterface, direction)
-            // What is exempt is between neighbours: what is forwarded is not.
-            if decision.platform == .link, packet.path != .forward { return outcome }
-            for stage in decision.stages {
-                outcome.counters[names.counterName(of: NumberedRule(stage.rule)), default: 0] += 1
-                guard let number = numbering.number(of: stage.rule) else { continue }
-                let slot = LabelSlot(side: side, level: stage.level)
-                if stage.access == .deny {
-                    outcome.verdict = .drop
-                    outcome.logs = [DecisionMark.denied(slot, number).description]
-                    if isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.refused } }
-                    return outcome
-                }
-                if !isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.bits(number, in: slot) } }
-            }
+        if packet.path != .forward, sides.contains(where: { keepsLinkAlive(packet.flow, at: $1, direction($0, $1)) }) {
+            return outcome
         }
+        for (side, binding) in sides where !judge(packet, side, binding, isAgain, &outcome) { return outcome }
         outcome.counters[isAgain ? FixedNames.allowedAgainCounter : FixedNames.allowedCounter] = 1
         outcome.logs = [(isAgain ? DecisionMark.allowedAgain : .allowed).description]
-        if !isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.decided } }
+        if !isAgain {
+            outcome.label = outcome.label.map { $0 | FlowLabel.decided }
+            outcome.timeout = timeout(of: packet, sides.map(\.1))
+        }
         return outcome
+    }
+
+    /// What becomes of a packet that a guest sends as another, whatever its state (S13); nil of any other.
+    package func forgery(_ packet: TestPacket) -> PacketOutcome? {
+        guard let sender = interface(on: .entry, of: packet), sender.attachment == .guest,
+            book.estate.dropsAsForeign(packet.flow, at: sender, .outbound)
+        else { return nil }
+        var outcome = PacketOutcome(label: packet.label)
+        outcome.drop(names.foreignCounter(sender.networkInterface, .outbound))
+        return outcome
+    }
+
+    /// The interface at a side of a packet's way.
+    private func interface(on side: DeviceSide, of packet: TestPacket) -> Binding? {
+        switch side {
+        case .entry: packet.path == .output ? nil : binding(of: packet.inputDevice)
+        case .exit: packet.path == .input ? nil : binding(of: packet.outputDevice)
+        }
+    }
+
+    private func direction(_ side: DeviceSide, _ binding: Binding) -> Direction {
+        (side == .entry) == (binding.attachment == .host) ? .inbound : .outbound
+    }
+
+    private func keepsLinkAlive(_ flow: FlowTuple, at binding: Binding, _ direction: Direction) -> Bool {
+        evaluator.decision(for: flow, at: binding.networkInterface, direction).platform == .link
+    }
+
+    /// What one interface makes of a packet; false where it ends there. Its order: another's address (S13), services of
+    /// the platform (S9), mail (S14), the lists.
+    private func judge(
+        _ packet: TestPacket, _ side: DeviceSide, _ binding: Binding, _ isAgain: Bool, _ outcome: inout PacketOutcome
+    ) -> Bool {
+        let direction = direction(side, binding)
+        if direction == .inbound, book.estate.dropsAsForeign(packet.flow, at: binding, .inbound) {
+            outcome.drop(names.foreignCounter(binding.networkInterface, .inbound))
+            return false
+        }
+        let decision = evaluator.decision(
+            for: packet.flow, at: binding.networkInterface, direction, isForwarded: packet.path == .forward)
+        switch decision.platform {
+        case .service: return pass(PlatformRules.allow, at: .platform, side, isAgain, &outcome)
+        case .blocksSMTP: return pass(PlatformRules.blockSMTP, at: .platform, side, isAgain, &outcome)
+        case .link, nil: break
+        }
+        for stage in decision.stages where !pass(stage.rule, at: stage.level, side, isAgain, &outcome) { return false }
+        return true
+    }
+
+    /// What a rule that matches leaves behind; false where it denies.
+    private func pass(
+        _ rule: SecurityRule, at level: PolicyLevel, _ side: DeviceSide, _ isAgain: Bool, _ outcome: inout PacketOutcome
+    ) -> Bool {
+        outcome.counters[names.counterName(of: NumberedRule(rule)), default: 0] += 1
+        guard let number = numbering.number(of: rule) else {
+            outcome.faults.append("\(rule.name) has no number")
+            return false
+        }
+        let slot = LabelSlot(side: side, level: level)
+        if rule.access == .deny {
+            outcome.verdict = .drop
+            outcome.logs = [DecisionMark.denied(slot, number).description]
+            if isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.refused } }
+            return false
+        }
+        if !isAgain { outcome.label = outcome.label.map { $0 | FlowLabel.bits(number, in: slot) } }
+        return true
+    }
+
+    /// S6: TCP and UDP, the shorter time of both ends.
+    private func timeout(of packet: TestPacket, _ interfaces: [Binding]) -> TimeoutName? {
+        guard packet.label != nil, packet.state == .new,
+            let transport = TimeoutObject.Transport(rawValue: packet.flow.protocol.rawValue)
+        else { return nil }
+        let minutes = interfaces.compactMap { binding -> Int? in
+            let subnet = book.estate.networkInterfaces[binding.networkInterface]?.ipConfigurations.first?.subnet
+            return book.estate.virtualNetworks.values.first { network in network.subnets.contains { $0.id == subnet } }?
+                .flowTimeoutMinutes
+        }
+        return minutes.min().map { FixedNames.timeout(transport, minutes: $0) }
+    }
+}
+
+extension PacketOutcome {
+    /// Ends without a record.
+    fileprivate mutating func drop(_ counter: CounterName) {
+        verdict = .drop
+        counters[counter] = 1
     }
 }
 

@@ -1,3 +1,5 @@
+import NSGModel
+import NetworkTypes
 package import Nftables
 
 /// Runs packets through a ruleset as the kernel's `nft_do_chain` does: base chains in the order of hooks and
@@ -109,8 +111,16 @@ package struct RulesetInterpreter: Sendable {
                 if let label = walk.packet.label { walk.packet.label = label | bits }
                 walk.outcome.label = walk.packet.label
             case .setTimeout(let name):
-                if ruleset.timeouts[name] == nil { walk.outcome.faults.append("no ct timeout \(name)") }
-                walk.outcome.timeout = name
+                guard let object = ruleset.timeouts[name] else {
+                    walk.outcome.faults.append("no ct timeout \(name)")
+                    continue
+                }
+                // `nft_ct_timeout_obj_eval`: of the packet's own protocol alone, and while a connection is new.
+                if object.transport.rawValue == walk.packet.flow.protocol.rawValue, walk.packet.label != nil,
+                    walk.packet.state == .new
+                {
+                    walk.outcome.timeout = name
+                }
             case .log(let copy):
                 walk.outcome.logs.append(copy.prefix)
             case .verdict(let verdict):
