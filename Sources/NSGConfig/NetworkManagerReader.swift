@@ -27,7 +27,9 @@ struct NetworkManagerDraft: ResourceDraft {
         networkGroups = groups.compactMap { NetworkGroupDraft($0, in: id) }
         let configurations = fields.elements("securityAdminConfigurations")
         self.configurations = configurations.compactMap { SecurityAdminConfigurationDraft($0, in: id) }
-        isPartial = networkGroups.count < groups.count || self.configurations.count < configurations.count
+        isPartial =
+            networkGroups.count < groups.count || self.configurations.count < configurations.count
+            || self.configurations.contains(where: \.isPartial)
     }
 }
 

@@ -68,6 +68,21 @@ struct FaultVolumeTests {
                  networkSecurityGroups: [\(groups)], networkInterfaces: [\(interfaces)]}
                 """
         },
+        FaultVolume(testDescription: "admin rules about unknown groups", code: "UnknownReference") { count in
+            let collections = stride(from: 0, to: count, by: 2_500).map { start in
+                let rules = (start..<min(count, start + 2_500)).map {
+                    """
+                    {name: 'r\($0)', priority: \($0 - start + 1), protocol: 'Any', direction: 'Inbound', access: 'Deny',
+                     sources: [{addressPrefix: 'h\($0)', addressPrefixType: 'NetworkGroup'}]}
+                    """
+                }
+                return "{name: 'c\(start)', appliesToGroups: ['g0'], rules: [\(rules.joined(separator: ", "))]}"
+            }
+            return """
+                {networkManagers: [{name: 'nm', networkGroups: [\(list(count) { "{name: 'g\($0)'}" })],
+                 securityAdminConfigurations: [{name: 'c', ruleCollections: [\(collections.joined(separator: ", "))]}]}]}
+                """
+        },
         FaultVolume(testDescription: "subnets outside many ranges", code: "NetcfgInvalidSubnet") { count in
             """
             {virtualNetworks: [{name: 'lab', addressSpace: {addressPrefixes: [\(list(count) { "'\(prefix($0))'" })]},
@@ -102,16 +117,19 @@ struct FaultVolumeTests {
 
     @Test("four times the faults, four times the report", arguments: kinds)
     func grows(kind: FaultVolume) {
-        let few = work(kind.text(2_500))
-        let many = work(kind.text(10_000))
+        let texts = [2_500, 10_000].map(kind.text)
         func size(_ faults: [Fault]) -> Int { faults.reduce(0) { $0 + $1.description.utf8.count } }
-        let counts = [few, many].map { $0.faults.count { $0.code == kind.code } }
-        #expect(counts[0] >= 2_499 && counts[1] >= 9_996, "\(counts)")
-        #expect(size(many.faults) < 5 * size(few.faults))
-        #expect(many.faults.count { $0.remedy.contains("did you mean") } <= 101 || kind.code == "UnknownValue")
-        print("\(kind.testDescription): 2,500 in \(few.seconds) s, 10,000 in \(many.seconds) s")
-        // By the square it would be 16 times.
-        #expect(many.seconds < 10 * few.seconds)
+        // By the square it would be 16 times, at every attempt; a busy machine only spoils one.
+        var ratio = Double.infinity
+        for _ in 0..<4 where ratio > 10 {
+            let (few, many) = (work(texts[0]), work(texts[1]))
+            ratio = many.seconds / few.seconds
+            let counts = [few, many].map { $0.faults.count { $0.code == kind.code } }
+            #expect(counts[0] >= 2_499 && counts[1] >= 9_996, "\(counts)")
+            #expect(size(many.faults) < 5 * size(few.faults))
+            #expect(many.faults.count { $0.remedy.contains("did you mean") } <= 101 || kind.code == "UnknownValue")
+        }
+        #expect(ratio <= 10)
     }
 
     @Test("names are compared with misspelt ones up to a bound")

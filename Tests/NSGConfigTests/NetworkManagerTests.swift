@@ -7,13 +7,14 @@ import Testing
 @Suite("S8, FACTS f: network managers")
 struct NetworkManagerTests {
     private static let group = Documents.group
-    private static let networks = """
+    static let networks = """
         {virtualNetworks: [{name: 'lab', addressSpace: {addressPrefixes: ['10.1.0.0/16']}, subnets: [{name: 'front', addressPrefix: '10.1.0.0/24'}]},
          {name: 'hub', addressSpace: {addressPrefixes: ['10.2.0.0/16']}}]}
         """
     private static let guid = "22222222-2222-3333-4444-555555555555"
 
-    private static let nested = """
+    /// REST-shaped, everything inside the manager.
+    static let nested = """
         {"networkManagers": [{"name": "nm", "id": "\(group)/networkManagers/nm", "etag": "W/1",
           "type": "Microsoft.Network/networkManagers", "properties": {"resourceGuid": "\(guid)", "provisioningState": "Succeeded",
           "networkManagerScopes": {"managementGroups": [], "subscriptions": ["/subscriptions/s"]},
@@ -184,6 +185,10 @@ struct NetworkManagerTests {
         (one(["sources": "[{addressPrefix: 'g', addressPrefixType: 'NetworkGroup'}]"]), []),
         (one(["sources": "[{addressPrefixType: 'IPPrefix'}]"]), ["MissingProperty"]),
         (one(["sources": "['10.0.0.0/8']"]), ["WrongType"]),
+        (
+            one(["sources": "[{addressPrefix: '10.0.0.0/8'}, {addressPrefix: '10.1.0.4'}, {addressPrefix: 'fd00::/8'}]"]
+            ), []
+        ),
         (one(["protocol": "'Icmp'", "destinationPortRanges": ""]), []), (one(["protocol": "'AH'"]), []),
         (
             one(["kind": "'Default'", "flag": "'AllowVnetInbound'", "access": "", "protocol": "", "priority": ""]),

@@ -118,6 +118,9 @@ struct SecurityRuleTests {
             rules: [Documents.rule("a"), Documents.rule("A", ["priority": "101"])], code: "DuplicateResourceName",
             path: "securityRules[1]", line: 3),
         RuleFault(rules: [Documents.rule("-a")], code: "InvalidResourceName", path: "securityRules[0].name", line: 2),
+        RuleFault(
+            rules: [Documents.rule(String(repeating: "a", count: 81))], code: "InvalidResourceName",
+            path: "securityRules[0].name", line: 2),
         RuleFault(rules: [Documents.rule("a/b")], code: "InvalidResourceName", path: "securityRules[0].name", line: 2),
     ]
 
@@ -208,6 +211,21 @@ struct SecurityRuleTests {
                     "SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached",
                     "SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached",
                 ])
+        let wide = (0..<3).map { index in
+            Documents.rule(
+                "w\(index)",
+                [
+                    "priority": "\(200 + index)", "sourcePortRange": "",
+                    "sourcePortRanges": "[\"1000\", \"2000-2100\"]",
+                    "sourceAddressPrefix": "", "sourceAddressPrefixes": "[\"10.0.0.0/24\", \"10.0.1.0/24\"]",
+                ])
+        }
+        let counted = faults([Documents.securityGroup(wide)], settings: "{limits: {addressesOrPortsPerGroup: 5}}")
+        #expect(
+            counted.map {
+                $0.message.contains("has 6 SourceAddressPrefixes") || $0.message.contains("has 6 SourcePortRanges")
+            }
+                == [true, true], "\(counted.map(\.message))")
         let groups = Documents.rule(
             "g", ["sourceAddressPrefix": "", "sourceApplicationSecurityGroups": Self.elevenGroups()])
         let defined = "{applicationSecurityGroups: [" + (1...11).map { "{name: 'g\($0)'}," }.joined() + "]}"

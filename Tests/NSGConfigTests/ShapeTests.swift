@@ -117,4 +117,107 @@ struct ShapeTests {
             estate.networkSecurityGroups.keys.map(\.description)
                 == ["/subscriptions/s1/resourceGroups/g1/providers/Microsoft.Network/networkSecurityGroups/web"])
     }
+
+    /// Source: schemas 2025-01-01 of Microsoft.Network, and answers of Azure.
+    private static let emitted: [(kind: String, properties: String)] = [
+        (
+            "networkSecurityGroups",
+            "securityRules defaultSecurityRules networkInterfaces subnets flowLogs flushConnection resourceGuid"
+        ),
+        (
+            "virtualNetworks",
+            """
+            dhcpOptions flowTimeoutInMinutes subnets virtualNetworkPeerings enableDdosProtection enableVmProtection \
+            ddosProtectionPlan bgpCommunities encryption ipAllocations flowLogs privateEndpointVNetPolicies defaultPublicNatGateway
+            """
+        ),
+        (
+            "networkInterfaces",
+            """
+            virtualMachine networkSecurityGroup privateEndpoint tapConfigurations macAddress primary vnetEncryptionSupported \
+            enableAcceleratedNetworking disableTcpStateTracking enableIPForwarding hostedWorkloads dscpConfiguration \
+            workloadType nicType privateLinkService migrationPhase auxiliaryMode auxiliarySku dnsSettings \
+            defaultOutboundConnectivityEnabled allowPort25Out
+            """
+        ),
+        ("applicationSecurityGroups", "resourceGuid provisioningState"),
+        ("routeTables", "routes subnets disableBgpRoutePropagation"),
+        (
+            "loadBalancers",
+            """
+            frontendIPConfigurations backendAddressPools loadBalancingRules probes inboundNatRules inboundNatPools \
+            outboundRules scope
+            """
+        ),
+        (
+            "virtualMachines",
+            """
+            hardwareProfile scheduledEventsPolicy storageProfile additionalCapabilities osProfile networkProfile \
+            securityProfile diagnosticsProfile availabilitySet virtualMachineScaleSet proximityPlacementGroup priority \
+            evictionPolicy billingProfile host hostGroup instanceView licenseType vmId extensionsTimeBudget \
+            platformFaultDomain scheduledEventsProfile userData capacityReservation applicationProfile timeCreated plan \
+            resources identity zones extendedLocation managedBy etag placement
+            """
+        ),
+        (
+            "networkManagers",
+            """
+            description networkManagerScopes networkManagerScopeAccesses networkGroups securityAdminConfigurations \
+            connectivityConfigurations systemData
+            """
+        ),
+    ]
+    private static let inside: [(place: String, properties: String)] = [
+        (
+            "subnets: [{name: 's', addressPrefix: '10.1.0.0/24', *}]",
+            """
+            addressPrefixes networkSecurityGroup routeTable natGateway serviceEndpoints serviceEndpointPolicies \
+            privateEndpoints ipConfigurations ipConfigurationProfiles ipAllocations resourceNavigationLinks \
+            serviceAssociationLinks delegations purpose privateEndpointNetworkPolicies privateLinkServiceNetworkPolicies \
+            applicationGatewayIPConfigurations sharingScope defaultOutboundAccess ipamPoolPrefixAllocations
+            """
+        ),
+        (
+            "virtualNetworkPeerings: [{name: 'p', remoteVirtualNetwork: {id: '/x'}, remoteAddressSpace: {addressPrefixes: ['10.9.0.0/16']}, *}]",
+            """
+            allowVirtualNetworkAccess allowForwardedTraffic allowGatewayTransit useRemoteGateways localAddressSpace \
+            localVirtualNetworkAddressSpace remoteVirtualNetworkAddressSpace remoteBgpCommunities \
+            remoteVirtualNetworkEncryption peeringState peeringSyncLevel doNotVerifyRemoteGateways peerCompleteVnets \
+            enableOnlyIPv6Peering localSubnetNames remoteSubnetNames resourceGuid
+            """
+        ),
+    ]
+
+    @Test("C4: what Azure emits is no misspelling")
+    func emittedProperties() {
+        func nulls(_ names: String) -> String {
+            names.split(separator: " ").map { "\($0): null" }.joined(separator: ", ")
+        }
+        for (kind, names) in Self.emitted {
+            var needed = ""
+            if kind == "virtualNetworks" { needed = "addressSpace: {addressPrefixes: ['10.1.0.0/16']}, " }
+            if kind == "networkInterfaces" {
+                let more = """
+                    gatewayLoadBalancer virtualNetworkTaps applicationGatewayBackendAddressPools primary publicIPAddress \
+                    loadBalancerBackendAddressPools loadBalancerInboundNatRules privateIPAddress privateIPAddressPrefixLength \
+                    privateIPAllocationMethod privateIPAddressVersion applicationSecurityGroups privateLinkConnectionProperties \
+                    isInUseWithService
+                    """
+                needed = "ipConfigurations: [{name: 'x', subnet: 's', \(nulls(more))}], "
+            }
+            let text = """
+                {\(kind): [{name: 'x', etag: 'e', location: 'l', tags: {}, properties: {\(needed)\(nulls(names))}}]}
+                """
+            let network =
+                "{virtualNetworks: [{name: 'n', addressSpace: {addressPrefixes: ['10.0.0.0/8']}, subnets: [{name: 's', addressPrefix: '10.1.0.0/24'}]}]}"
+            let found = faults([text, network])
+            #expect(found == [], "\(kind): \(found.map(\.description))")
+        }
+        for (place, names) in Self.inside {
+            let part = place.replacing("*", with: nulls(names))
+            let text = "{virtualNetworks: [{name: 'v', addressSpace: {addressPrefixes: ['10.1.0.0/16']}, \(part)}]}"
+            let found = faults([text])
+            #expect(found == [], "\(found.map(\.description))")
+        }
+    }
 }
