@@ -30,28 +30,6 @@ import Testing
         }
     }
 
-    @Test("the packets of these tests meet everything that can happen to one")
-    func coverage() {
-        var seen: [String: Int] = [:]
-        for seed in UInt64(0)..<48 {
-            let estate = Estate.random(seed: seed)
-            let policy = CompiledPolicy(estate)
-            let edges = FlowEdges(of: estate)
-            var random = SplitMix64(seed: seed ^ 0xf1f1)
-            for _ in 0..<100 {
-                let packet = policy.packet(near: edges, using: &random)
-                for fate in policy.fates(of: packet) { seen[fate, default: 0] += 1 }
-            }
-        }
-        let wanted = [
-            "allowed", "foreign outbound", "foreign inbound", "multicast", "platform", "mail", "link", "time-out",
-            "admin Allow", "admin AlwaysAllow", "admin Deny", "admin none", "subnet Allow custom", "subnet Deny custom",
-            "nic Allow custom", "nic Deny custom", "subnet Allow default", "subnet Deny default", "nic Allow default",
-            "nic Deny default", "IPv6 Allow custom", "IPv6 Deny custom", "both ends",
-        ]
-        for fate in wanted { #expect(seen[fate, default: 0] >= 8, "\(fate): \(seen[fate, default: 0]) of 4,800") }
-    }
-
     /// S4: what is allowed is not judged, logged or numbered again; at a router it is (KERNEL 4).
     private func checkSecondPacket(of first: TestPacket, label: UInt128?, _ policy: CompiledPolicy, _ note: String) {
         var second = first
@@ -182,45 +160,6 @@ import Testing
             .forward, from: "other0", to: "guest0", .udp((addresses.1, addresses.0), 53, 5000), state: .established,
             label: label)
         #expect(policy.interpreter.outcome(of: unrefused).verdict == .accept)
-    }
-}
-
-extension CompiledPolicy {
-    /// What happens to a packet, in words.
-    fileprivate func fates(of packet: TestPacket) -> [String] {
-        let outcome = expected(for: packet)
-        var fates = outcome.verdict == .accept ? ["allowed"] : []
-        if outcome.timeout != nil { fates.append("time-out") }
-        let interfaces = [
-            packet.path == .output ? nil : packet.inputDevice, packet.path == .input ? nil : packet.outputDevice,
-        ].compactMap { binding(of: $0) }
-        if interfaces.count == 2 { fates.append("both ends") }
-        if outcome.counters.isEmpty, !interfaces.isEmpty { fates.append("link") }
-        for counter in outcome.counters.keys.map(\.description) {
-            if counter == "platform/allowed" { fates.append("platform") }
-            if counter == "platform/smtp" { fates.append("mail") }
-            if counter == "dropped/forwarded-multicast" { fates.append("multicast") }
-            for direction in ["outbound", "inbound"] where counter.hasSuffix("/foreign/\(direction)") {
-                fates.append("foreign \(direction)")
-            }
-        }
-        let label = outcome.label ?? 0
-        let passed = LabelSlot.all.compactMap { slot in
-            FlowLabel.number(in: slot, of: label).flatMap { numbering.rules[$0] }.map { (slot, $0) }
-        }
-        let refused = outcome.logs.compactMap { prefix -> (LabelSlot, NumberedRule)? in
-            guard case .denied(let slot, let number)? = DecisionMark(prefix) else { return nil }
-            return numbering.rules[number].map { (slot, $0) }
-        }
-        for (slot, rule) in passed + refused where rule.kind != .platform {
-            if rule.kind == .admin {
-                fates.append("admin \(rule.name.isEmpty ? "none" : rule.access.rawValue)")
-            } else {
-                fates.append("\(slot.level) \(rule.access.rawValue) \(rule.kind)")
-                if packet.flow.source.family == .ipv6 { fates.append("IPv6 \(rule.access.rawValue) \(rule.kind)") }
-            }
-        }
-        return fates
     }
 }
 

@@ -38,7 +38,9 @@ import Testing
         let stride = max(1, change.build.count / 8)
         for (index, operation) in preparation.enumerated() {
             try ruleset.apply(operation)
-            guard index < change.skeleton.count || index % stride == 0 || index == preparation.count - 1 else { continue }
+            guard index < change.skeleton.count || index % stride == 0 || index == preparation.count - 1 else {
+                continue
+            }
             let interpreter = RulesetInterpreter(ruleset)
             #expect(packets.map { interpreter.outcome(of: $0).effect } == before, "build \(index): \(operation)")
         }

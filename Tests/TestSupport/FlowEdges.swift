@@ -44,7 +44,9 @@ package struct FlowEdges: Sendable {
         found.formUnion(scopes.edges(of: estate.virtualNetworks.values.flatMap { $0.tagPrefixes(probe: []) }))
         found.formUnion(scopes.edges(of: estate.serviceTags.values.flatMap(\.self)))
         for rule in written {
-            for case .prefixes(let named) in [rule.source, rule.destination] { found.formUnion(scopes.edges(of: named)) }
+            for case .prefixes(let named) in [rule.source, rule.destination] {
+                found.formUnion(scopes.edges(of: named))
+            }
         }
         found.formUnion(platform.flatMap(\.addresses))
         found.formUnion(
@@ -152,7 +154,8 @@ package struct FlowEdges: Sendable {
             ? ["::", "::1", "fe80::4", "fe7f:ffff::1", "febf:ffff::1", "fec0::1"]
             : ["0.0.0.0", "0.0.0.1", "169.254.0.9", "255.255.255.255"]
         let destinations =
-            isIPv6 ? ["ff02::1", "fe80::1", "feff::1"] : ["224.0.0.0", "223.255.255.255", "239.255.255.255", "240.0.0.0"]
+            isIPv6
+            ? ["ff02::1", "fe80::1", "feff::1"] : ["224.0.0.0", "223.255.255.255", "239.255.255.255", "240.0.0.0"]
         let mine = own.filter { ($0.family == .ipv6) == isIPv6 }
         let source = random.pick(sources.compactMap { IPAddress($0) } + mine)
         let destination = random.pick(destinations.compactMap { IPAddress($0) } + mine)

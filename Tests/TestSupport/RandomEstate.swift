@@ -125,7 +125,9 @@ struct EstateMaker {
         _ subnet: Subnet, _ host: Int, in network: VirtualNetwork
     ) -> [IPConfiguration] {
         var addresses = subnet.prefixes.map { $0.address.advanced(by: UInt32(host)) }
-        if chance(25), let first = subnet.prefixes.first { addresses.append(first.address.advanced(by: UInt32(host + 16))) }
+        if chance(25), let first = subnet.prefixes.first {
+            addresses.append(first.address.advanced(by: UInt32(host + 16)))
+        }
         if chance(4) { addresses = [nil] }
         let groups = groupsOfNetwork[network.id] ?? []
         let common = groups.filter { _ in chance(40) }
