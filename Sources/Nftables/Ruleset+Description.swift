@@ -36,7 +36,10 @@ extension Chain: CustomStringConvertible {
 }
 
 extension Attachpoint: CustomStringConvertible {
-    package var description: String { "type filter hook \(hook) priority \(priority); policy accept;" }
+    package var description: String { "type filter hook \(hook) priority \(priorityText); policy accept;" }
+
+    /// nft writes priorities near its named ones by these (`filter + 10`); of ours that is the one of `raw`.
+    private var priorityText: String { priority == -300 ? "raw" : "\(priority)" }
 }
 
 extension NamedSet: CustomStringConvertible {
