@@ -15,15 +15,32 @@ import Testing
 struct KernelOracleTests {
     /// Those whose estates have interfaces enough.
     static let seeds = Array(
-        (UInt64(0)...).lazy.filter { Estate.random(seed: $0).networkInterfaces.count >= 4 }.prefix(24))
+        (UInt64(0)...).lazy.filter { Estate.random(seed: $0).networkInterfaces.count >= 4 }.prefix(32))
 
     @Test("verdict, record, label and counters of each packet are the evaluator's", arguments: seeds)
     func agreement(seed: UInt64) throws {
-        let run = try OracleRun(seed: seed, count: 400)
+        let run = try OracleRun(seed: seed)
         try run.firstPackets()
         try run.samePacketsAgain()
         try run.replies()
         try run.checkCounters()
+    }
+
+    @Test("the packets of these runs are thousands, and meet what they are to meet")
+    func coverage() {
+        var seen: [String: Int] = [:]
+        for seed in Self.seeds {
+            let policy = OracleRun.policy(seed)
+            let packets = OracleRun.plan(of: policy, seed).packets
+            seen["packet", default: 0] += packets.count
+            for fate in packets.flatMap(policy.fates) { seen[fate, default: 0] += 1 }
+        }
+        #expect(seen["packet", default: 0] >= 5000)
+        let wanted = [
+            "foreign outbound", "foreign inbound", "platform", "mail", "time-out", "admin Allow", "admin AlwaysAllow",
+            "admin Deny", "admin none", "subnet Deny custom", "nic Deny custom", "IPv6 Deny custom", "both ends",
+        ]
+        for fate in wanted { #expect(seen[fate, default: 0] >= 20, "\(fate): \(seen[fate, default: 0])") }
     }
 }
 
@@ -44,11 +61,10 @@ private final class OracleRun {
     private var deliveredSeen = 0
     private var disagreements = 0
 
-    init(seed: UInt64, count: Int) throws {
+    init(seed: UInt64) throws {
         self.seed = seed
-        policy = CompiledPolicy(Self.estate(seed), group: Self.group)
-        var random = SplitMix64(seed: seed ^ 0x0_5ac1e)
-        plan = TrafficPlan(policy, unbound: "other0", count: count, using: &random)
+        policy = Self.policy(seed)
+        plan = Self.plan(of: policy, seed)
         numbers = Dictionary(zip(plan.packets.map(\.flow), 1...)) { first, _ in first }
         lab = try RouterLab(devices: policy.devices)
         try lab.setRoutes(plan.routes)
@@ -58,6 +74,13 @@ private final class OracleRun {
     }
 
     deinit { try? Enforcement(store: store).removeTable(policy.ruleset.table) }
+
+    static func policy(_ seed: UInt64) -> CompiledPolicy { CompiledPolicy(estate(seed), group: group) }
+
+    static func plan(of policy: CompiledPolicy, _ seed: UInt64) -> TrafficPlan {
+        var random = SplitMix64(seed: seed ^ 0x0_5ac1e)
+        return TrafficPlan(policy, unbound: "other0", count: 400, using: &random)
+    }
 
     /// Up to four guests and a host interface, no two with one address.
     private static func estate(_ seed: UInt64) -> Estate {

@@ -10,13 +10,13 @@ import Testing
 @Suite struct AgreementTests {
     @Test(
         "a first packet: verdict, label, log, counters, time-out (S1-S4, S6, S8-S14, E4, KERNEL 13)",
-        arguments: UInt64(0)..<320 * UInt64(LongRun.factor))
+        arguments: UInt64(0)..<160 * UInt64(LongRun.factor))
     func firstPackets(seed: UInt64) {
         let estate = Estate.random(seed: seed)
         let policy = CompiledPolicy(estate)
         let edges = FlowEdges(of: estate)
         var random = SplitMix64(seed: seed ^ 0xf1f1)
-        for _ in 0..<100 {
+        for _ in 0..<200 {
             let packet = policy.packet(near: edges, using: &random)
             let outcome = policy.interpreter.outcome(of: packet)
             let expected = policy.expected(for: packet)
@@ -133,6 +133,28 @@ import Testing
                 let packet = TestPacket(.forward, from: entry, to: exit, unicast)
                 #expect(policy.interpreter.outcome(of: packet).effect == policy.expected(for: packet), "\(packet)")
             }
+        }
+    }
+
+    /// Found by the kernel: `forward` has judged the packet, and `postrouting` cannot know, as there is no connection whose
+    /// label would say so.
+    @Test("what is not tracked is judged and logged once on its way through (KERNEL 9, 13)")
+    func untracked() throws {
+        var estate = Estate.denyingEverything
+        for id in estate.networkSecurityGroups.keys {
+            estate.networkSecurityGroups[id]?.securityRules =
+                estate.networkSecurityGroups[id]?.securityRules.map {
+                    var rule = $0
+                    rule.access = .allow
+                    return rule
+                } ?? []
+        }
+        let policy = CompiledPolicy(estate)
+        let flow = FlowTuple.udp(
+            (try #require(IPAddress("203.0.113.9")), try #require(IPAddress("10.0.0.4"))), 5000, 53)
+        let packet = TestPacket(.forward, from: "other0", to: "guest0", flow, state: .untracked, label: nil)
+        withKnownIssue("judged twice, with the same verdict") {
+            #expect(policy.interpreter.outcome(of: packet).effect == policy.expected(for: packet))
         }
     }
 
