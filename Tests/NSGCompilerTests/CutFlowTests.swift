@@ -65,7 +65,7 @@ extension FlowTuple {
 
     /// With another port at either end.
     fileprivate var neighbours: [FlowTuple] {
-        [(1, 0), (0, 1)].map { source, destination in
+        [(UInt16(1), UInt16(0)), (0, 1)].map { source, destination in
             var flow = self
             flow.sourcePort = sourcePort.map { $0 + source }
             flow.destinationPort = destinationPort.map { $0 + destination }
