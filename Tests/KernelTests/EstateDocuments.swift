@@ -12,23 +12,45 @@ struct EstateDocuments {
         var source: [String] = ["*"]
         var destination: [String] = ["*"]
         var port = "*"
+        /// Application security groups, which take the place of a side's addresses.
+        var sourceGroups: [String] = []
+        var destinationGroups: [String] = []
 
         /// `Rule("web", 100, .allow, "Tcp", "80")`
         static func allow(
-            _ name: String, _ priority: Int, _ transport: String, _ port: String, from source: [String] = ["*"],
-            direction: String = "Inbound"
+            _ name: String, _ priority: Int, _ transport: String = "*", _ port: String = "*",
+            from source: [String] = ["*"], to destination: [String] = ["*"], direction: String = "Inbound"
         ) -> Self {
-            Self(name: name, priority: priority, direction: direction, transport: transport, source: source, port: port)
+            Self(
+                name: name, priority: priority, direction: direction, transport: transport, source: source,
+                destination: destination, port: port)
         }
 
         static func deny(
             _ name: String, _ priority: Int, _ transport: String = "*", _ port: String = "*",
-            from source: [String] = ["*"], direction: String = "Inbound"
+            from source: [String] = ["*"], to destination: [String] = ["*"], direction: String = "Inbound"
         ) -> Self {
             Self(
                 name: name, priority: priority, direction: direction, access: "Deny", transport: transport,
-                source: source,
-                port: port)
+                source: source, destination: destination, port: port)
+        }
+
+        var outbound: Self {
+            var rule = self
+            rule.direction = "Outbound"
+            return rule
+        }
+
+        func from(groups: String...) -> Self {
+            var rule = self
+            rule.sourceGroups = groups
+            return rule
+        }
+
+        func to(groups: String...) -> Self {
+            var rule = self
+            rule.destinationGroups = groups
+            return rule
         }
 
         var json: JSONValue {
@@ -39,7 +61,7 @@ struct EstateDocuments {
                     ("access", JSONValue(access)),
                     ("protocol", JSONValue(transport)), ("sourcePortRange", "*"),
                     ("destinationPortRange", JSONValue(port)),
-                    side("source", source), side("destination", destination),
+                    side("source", source, sourceGroups), side("destination", destination, destinationGroups),
                 ]),
             ]
         }
@@ -58,8 +80,11 @@ struct EstateDocuments {
             ]
         }
 
-        private func side(_ name: String, _ prefixes: [String]) -> (String, JSONValue) {
-            prefixes.count == 1
+        private func side(_ name: String, _ prefixes: [String], _ groups: [String]) -> (String, JSONValue) {
+            if !groups.isEmpty {
+                return ("\(name)ApplicationSecurityGroups", JSONValue(groups.map { JSONValue($0) }))
+            }
+            return prefixes.count == 1
                 ? ("\(name)AddressPrefix", JSONValue(prefixes[0]))
                 : ("\(name)AddressPrefixes", JSONValue(prefixes.map { JSONValue($0) }))
         }
@@ -68,10 +93,15 @@ struct EstateDocuments {
     struct Interface {
         var name: String
         var addresses: [String]
+        /// Of `lab`, or `network/subnet`.
         var subnet: String
         var group: String?
         var device: String
         var attachment = "guest"
+        /// Application security groups, by the places of the addresses.
+        var memberships: [Int: [String]] = [:]
+        /// Beside the usual ones, such as `enableIPForwarding`.
+        var properties: [(String, JSONValue)] = []
     }
 
     var groups: [String: [Rule]] = [:]
@@ -81,7 +111,15 @@ struct EstateDocuments {
     var flowTimeout: Int?
     /// Subnets by name, with the third number of their prefix (10.1.N.0/24, fd00:1:0:N::/64) and their group.
     var subnets: [String: (number: Int, group: String?)] = [:]
+    /// Properties of subnets beside their prefixes and groups.
+    var subnetProperties: [String: [(String, JSONValue)]] = [:]
+    /// Properties of `lab` beside its address space and subnets.
+    var networkProperties: [(String, JSONValue)] = []
     var interfaces: [Interface] = []
+    /// Resources beside these, by kind.
+    var resources: [(String, JSONValue)] = []
+    /// Of `nsgd.json`, beside `flowLogs`, `control` and `platform`.
+    var settings: [(String, JSONValue)] = []
     /// Of `flowLogs`; records a second, so that no test waits long.
     var flowLogs: [(String, JSONValue)] = [("interval", 1)]
     /// Of network manager `central`, whose group holds the network.
@@ -94,13 +132,16 @@ struct EstateDocuments {
         var files = [
             "policy.d/10-groups.json": JSONValue(object: [("networkSecurityGroups", JSONValue(groupList))]).text(),
             "policy.d/20-network.json": network.text(), "bindings.json": bindings.text(),
-            "nsgd.json": JSONValue(object: [
-                ("flowLogs", JSONValue(object: flowLogs)), ("control", ["group": "root", "adminGroup": "root"]),
-                ("platform", JSONValue(object: platform)),
-            ]).text(),
+            "policy.d/30-resources.json": JSONValue(object: resources).text(),
+            "nsgd.json": JSONValue(
+                object: [
+                    ("flowLogs", JSONValue(object: flowLogs)), ("control", ["group": "root", "adminGroup": "root"]),
+                    ("platform", JSONValue(object: platform)),
+                ] + settings
+            ).text(),
         ]
         if !adminRules.isEmpty {
-            files["policy.d/30-manager.json"] = JSONValue(object: [("networkManagers", [manager])]).text()
+            files["policy.d/40-manager.json"] = JSONValue(object: [("networkManagers", [manager])]).text()
         }
         return files
     }
@@ -144,6 +185,7 @@ struct EstateDocuments {
                 )
             ]
             if let group = subnet.group { properties.append(("networkSecurityGroup", JSONValue(group))) }
+            properties += subnetProperties[name] ?? []
             return ["name": JSONValue(name), "properties": JSONValue(object: properties)]
         }
         var properties: [(String, JSONValue)] = [
@@ -151,6 +193,7 @@ struct EstateDocuments {
             ("subnets", JSONValue(subnetList)),
         ]
         if let flowTimeout { properties.append(("flowTimeoutInMinutes", JSONValue(flowTimeout))) }
+        properties += networkProperties
         return [
             "virtualNetworks": [["name": "lab", "properties": JSONValue(object: properties)]],
             "networkInterfaces": JSONValue(interfaces.map(\.json)),
@@ -171,17 +214,18 @@ struct EstateDocuments {
 extension EstateDocuments.Interface {
     fileprivate var json: JSONValue {
         let configurations = addresses.enumerated().map { index, address -> JSONValue in
-            [
-                "name": JSONValue("address\(index)"),
-                "properties": [
-                    "privateIPAddress": JSONValue(address),
-                    "privateIPAddressVersion": address.contains(":") ? "IPv6" : "IPv4",
-                    "primary": JSONValue(index == 0),
-                    "subnet": JSONValue("lab/\(subnet)"),
-                ],
+            var properties: [(String, JSONValue)] = [
+                ("privateIPAddress", JSONValue(address)),
+                ("privateIPAddressVersion", address.contains(":") ? "IPv6" : "IPv4"),
+                ("primary", JSONValue(index == 0)),
+                ("subnet", JSONValue(subnet.contains("/") ? subnet : "lab/\(subnet)")),
             ]
+            if let groups = memberships[index] {
+                properties.append(("applicationSecurityGroups", JSONValue(groups.map { JSONValue($0) })))
+            }
+            return ["name": JSONValue("address\(index)"), "properties": JSONValue(object: properties)]
         }
-        var properties: [(String, JSONValue)] = [("ipConfigurations", JSONValue(configurations))]
+        var properties = [("ipConfigurations", JSONValue(configurations))] + self.properties
         if let group { properties.append(("networkSecurityGroup", JSONValue(group))) }
         return ["name": JSONValue(name), "properties": JSONValue(object: properties)]
     }

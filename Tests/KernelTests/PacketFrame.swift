@@ -76,7 +76,7 @@ enum PacketFrame {
     // MARK: Checksums
 
     /// With the checksum over pseudo-header and packet at an offset.
-    private static func sealed(_ packet: [UInt8], _ flow: FlowTuple, at offset: Int) -> [UInt8] {
+    static func sealed(_ packet: [UInt8], _ flow: FlowTuple, at offset: Int) -> [UInt8] {
         let addresses: [UInt8] =
             switch (flow.source, flow.destination) {
             case (.v4(let source), .v4(let destination)): big(source.value) + big(destination.value)
@@ -91,7 +91,7 @@ enum PacketFrame {
     }
 
     /// RFC 1071. The length is even.
-    private static func checksum(_ bytes: [UInt8]) -> UInt16 {
+    static func checksum(_ bytes: [UInt8]) -> UInt16 {
         var sum: UInt32 = 0
         for index in stride(from: 0, to: bytes.count - 1, by: 2) {
             sum += UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1])

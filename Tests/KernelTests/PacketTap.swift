@@ -6,25 +6,34 @@ final class PacketTap {
     private let descriptor: Int32
 
     /// - Parameter device: in `namespace`.
-    init(_ device: String, in namespace: PeerNamespace) throws {
-        descriptor = try namespace.inside {
-            let descriptor = socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-            // struct sockaddr_ll: family, ETH_P_ALL in network order, interface index, then what bind does not read.
-            let index = unsafe if_nametoindex(device)
-            var address: [UInt8] = [UInt8(AF_PACKET), 0, 0, 3]
-            address +=
-                (0..<4).map { UInt8(truncatingIfNeeded: index >> UInt32($0 * 8)) } + Array(repeating: 0, count: 12)
-            var on: Int32 = 1
-            var room: Int32 = 4 << 20
-            // PACKET_IGNORE_OUTGOING of SOL_PACKET: what it sends does not come back.
-            guard descriptor >= 0, unsafe setsockopt(descriptor, 263, 23, &on, 4) == 0,
-                unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, 4) == 0,
-                unsafe address.withUnsafeBytes({ bytes in
-                    unsafe bind(descriptor, bytes.bindMemory(to: sockaddr.self).baseAddress, socklen_t(bytes.count))
-                }) == 0
-            else { throw CommandFailure(command: ["tap", device], status: errno, output: "no packet socket") }
-            return descriptor
-        }
+    convenience init(_ device: String, in namespace: PeerNamespace) throws {
+        self.init(try namespace.inside { try Self.open(device) })
+    }
+
+    /// On the link of a machine.
+    convenience init(of machine: TestMachine) throws {
+        self.init(try withinNetworkNamespace(at: "/run/netns/\(machine.namespace)") { try Self.open("eth0") })
+    }
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    private static func open(_ device: String) throws -> Int32 {
+        let descriptor = socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        // struct sockaddr_ll: family, ETH_P_ALL in network order, interface index, then what bind does not read.
+        let index = unsafe if_nametoindex(device)
+        var address: [UInt8] = [UInt8(AF_PACKET), 0, 0, 3]
+        address +=
+            (0..<4).map { UInt8(truncatingIfNeeded: index >> UInt32($0 * 8)) } + Array(repeating: 0, count: 12)
+        var on: Int32 = 1
+        var room: Int32 = 4 << 20
+        // PACKET_IGNORE_OUTGOING of SOL_PACKET: what it sends does not come back.
+        guard descriptor >= 0, unsafe setsockopt(descriptor, 263, 23, &on, 4) == 0,
+            unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, 4) == 0,
+            unsafe address.withUnsafeBytes({ bytes in
+                unsafe bind(descriptor, bytes.bindMemory(to: sockaddr.self).baseAddress, socklen_t(bytes.count))
+            }) == 0
+        else { throw CommandFailure(command: ["tap", device], status: errno, output: "no packet socket") }
+        return descriptor
     }
 
     deinit { close(descriptor) }

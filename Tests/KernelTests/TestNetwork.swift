@@ -14,6 +14,8 @@ final class TestNetwork {
     let folder: String
     let router: TestMachine
     private var machines: [TestMachine] = []
+    /// The router's links by the names of the machines behind them.
+    private var links: [String: String] = [:]
     private var daemons: [DaemonUnderTest] = []
     private let number: Int
 
@@ -29,7 +31,8 @@ final class TestNetwork {
         router = try TestMachine("router", namespace: "nsgt\(number)-router")
         try router.shell(
             """
-            sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0
+            sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0 \
+                net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
             """)
     }
 
@@ -80,17 +83,28 @@ final class TestNetwork {
         for address in machine.addresses {
             let (family, length, gateway) = address.contains(":") ? ("-6", 128, "fe80::1") : ("-4", 32, "169.254.1.1")
             inside.append("ip addr add \(address)/\(length) dev eth0\(length == 128 ? " nodad" : "")")
-            inside.append(
-                "ip \(family) route add default via \(gateway) dev eth0"
-                    + (family == "-4" ? " src \(address)" : ""))
+            if machine.addresses.first(where: { $0.contains(":") == (length == 128) }) == address {
+                inside.append(
+                    "ip \(family) route add default via \(gateway) dev eth0"
+                        + (family == "-4" ? " src \(address)" : ""))
+            }
             outside.append("ip \(family) route add \(address)/\(length) dev \(device)")
         }
+        links[machine.name] = device
         try run([
             "ip", "link", "add", device, "netns", router.namespace, "type", "veth", "peer", "name", "eth0", "netns",
             machine.namespace,
         ])
         try machine.shell("sysctl -qw net.ipv6.conf.all.accept_dad=0\n" + inside.joined(separator: "\n"))
         try router.shell(outside.joined(separator: "\n"))
+    }
+
+    /// Of the router's end of a machine's link.
+    func routerAddress(behind machine: String) throws -> [UInt8] {
+        let listing = try router.run(["ip", "-o", "link", "show", "dev", links[machine] ?? ""])
+        let words = listing.split(separator: " ")
+        let text = words.firstIndex(of: "link/ether").map { words[$0 + 1] } ?? ""
+        return text.split(separator: ":").compactMap { UInt8($0, radix: 16) }
     }
 
     // MARK: Documents

@@ -28,12 +28,18 @@ enum TrafficAgent {
                 accepted.append(conn)
                 threading.Thread(target=echo, args=(conn,), daemon=True).start()
 
-        def reflect(s):
+        # Answers from the address that was asked: IP_PKTINFO and IPV6_PKTINFO, of whatever link but for link-local ones.
+        def reflect(s, kind):
+            level, option, receive = (41, 50, 49) if kind == socket.AF_INET6 else (0, 8, 8)
+            s.setsockopt(level, receive, 1)
             while True:
                 try:
-                    data, peer = s.recvfrom(65536)
+                    data, ancillary, _, peer = s.recvmsg(65536, 256)
                     askers.append((s, peer))
-                    s.sendto(data, peer)
+                    place = next(value for _, number, value in ancillary if number == option)
+                    if kind == socket.AF_INET: place = bytes(4) + place[4:]
+                    elif place[0] != 0xfe: place = place[:16] + bytes(4)
+                    s.sendmsg([data], [(level, option, place)], 0, peer)
                 except OSError: pass
 
         def serve(c):
@@ -44,7 +50,8 @@ enum TrafficAgent {
                     if kind == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                     s.bind(("::" if kind == socket.AF_INET6 else "", port))
                     if c["protocol"] == "tcp": s.listen(512)
-                    threading.Thread(target=accept if c["protocol"] == "tcp" else reflect, args=(s,), daemon=True).start()
+                    target, args = (accept, (s,)) if c["protocol"] == "tcp" else (reflect, (s, kind))
+                    threading.Thread(target=target, args=args, daemon=True).start()
             return {}
 
         def connect(c):
@@ -121,6 +128,63 @@ enum TrafficAgent {
                     except OSError: pass
             for s in asked: s.close()
             return {"answered": answered}
+
+        def echo_request(six, number):
+            rest = struct.pack("!HH", number, 1) + b"to and fro"
+            head = struct.pack("!BBH", 128 if six else 8, 0, 0)
+            words = struct.unpack("!%dH" % (len(head + rest) // 2), head + rest)
+            total = sum(words)
+            total = (total & 0xffff) + (total >> 16)
+            return head[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + rest
+
+        def begin(t, number):
+            six, kind = ":" in t["address"], {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "icmp": socket.SOCK_RAW}
+            s = socket.socket(family(t["address"]), kind[t["protocol"]],
+                              0 if t["protocol"] != "icmp" else socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
+            s.setblocking(False)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((t["source"] or ("::" if six else ""), t["sourcePort"]))
+            # Of a link-local address the resolver finds the link.
+            try: s.connect(socket.getaddrinfo(t["address"], t["port"], type=socket.SOCK_DGRAM)[0][4])
+            except BlockingIOError: pass
+            if t["protocol"] == "udp": s.send(b"?" * t["size"])
+            if t["protocol"] == "icmp": s.send(echo_request(six, number))
+            return s
+
+        # "" where nothing is known yet.
+        def progress(s, t, number):
+            if t["protocol"] == "tcp":
+                code = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                return "error %d" % code if code else "answered"
+            data = s.recv(65536)
+            if t["protocol"] == "udp": return "answered"
+            data = data if ":" in t["address"] else data[(data[0] & 15) * 4:]
+            return "answered" if data[0] in (0, 129) and data[4:6] == struct.pack("!H", number) else ""
+
+        # One first packet to each of many, all at once, and what came of each: "answered", "silence" or an error. Where
+        # `enough` have been answered, the rest have a little longer.
+        def attempt(c):
+            targets, results, waiting, poll = c["to"], {}, {}, select.poll()
+            base = int(time.monotonic() * 1000)
+            for index, t in enumerate(targets):
+                try:
+                    s = begin(t, (base + index) & 0xffff)
+                    waiting[s.fileno()] = (s, index)
+                    poll.register(s, select.POLLOUT if t["protocol"] == "tcp" else select.POLLIN)
+                except OSError as e: results[index] = type(e).__name__
+            end = time.monotonic() + c["within"]
+            while waiting and (left := end - time.monotonic()) > 0:
+                for descriptor, _ in poll.poll(left * 1000):
+                    s, index = waiting[descriptor]
+                    try: result = progress(s, targets[index], (base + index) & 0xffff)
+                    except OSError as e: result = type(e).__name__
+                    if not result: continue
+                    results[index] = result
+                    poll.unregister(s)
+                    waiting.pop(descriptor)[0].close()
+                if list(results.values()).count("answered") == c["enough"]: end = min(end, time.monotonic() + 0.25)
+            for s, _ in waiting.values(): s.close()
+            return {"results": [results.get(index, "silence") for index in range(len(targets))]}
 
         # Many short flows to one port, one after the other. For UDP `packets` of 20 bytes each, answered or not.
         def flows(c):
@@ -204,7 +268,7 @@ enum TrafficAgent {
             connections[c["id"]] = kept
             return {}
 
-        actions = {f.__name__: f for f in (serve, connect, exchange, push, close, datagram, probe, flows, flood, calm, bind_log, generation, unix)}
+        actions = {f.__name__: f for f in (serve, connect, exchange, push, close, datagram, probe, attempt, flows, flood, calm, bind_log, generation, unix)}
         for line in sys.stdin:
             command = json.loads(line)
             try: answer = actions[command["do"]](command)

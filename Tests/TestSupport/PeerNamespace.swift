@@ -29,17 +29,7 @@ package final class PeerNamespace {
 
     /// Does something with this thread inside the namespace; a socket stays where it was opened.
     package func inside<Result>(_ body: () throws -> Result) throws -> Result {
-        let own = unsafe open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
-        let other = unsafe open("/proc/\(holder.identifier)/ns/net", O_RDONLY | O_CLOEXEC)
-        defer {
-            close(own)
-            close(other)
-        }
-        guard nsgd_enter_network_namespace(other) == 0 else {
-            throw CommandFailure(command: ["setns"], status: errno, output: "cannot enter the namespace")
-        }
-        defer { if nsgd_enter_network_namespace(own) != 0 { fatalError("cannot leave the peer's network namespace") } }
-        return try body()
+        try withinNetworkNamespace(at: "/proc/\(holder.identifier)/ns/net", body)
     }
 
     /// Makes a veth pair: `name` here with `address`, `eth0` inside with `peer`; both with their prefix length. The
@@ -54,4 +44,19 @@ package final class PeerNamespace {
         try run(["ip", "link", "set", "eth0", "up"])
         try run(["ip", "route", "add", "default", "via", String(address.prefix { $0 != "/" })])
     }
+}
+
+/// Does something with this thread inside a network namespace; a socket stays where it was opened.
+package func withinNetworkNamespace<Result>(at path: String, _ body: () throws -> Result) throws -> Result {
+    let own = unsafe open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+    let other = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    defer {
+        close(own)
+        close(other)
+    }
+    guard nsgd_enter_network_namespace(other) == 0 else {
+        throw CommandFailure(command: ["setns", path], status: errno, output: "cannot enter the namespace")
+    }
+    defer { if nsgd_enter_network_namespace(own) != 0 { fatalError("cannot leave another network namespace") } }
+    return try body()
 }
