@@ -14,10 +14,10 @@ struct GuardCompiler {
         }
     }
 
-    /// Which addresses are at which device, as sets of both.
+    /// Which addresses are at which device, as sets of both; nil for a family that no guest has an address of.
     struct Addresses {
-        var four: SetName
-        var six: SetName
+        var four: SetName?
+        var six: SetName?
     }
 
     /// Nil where no guest is held to its addresses.
@@ -27,9 +27,10 @@ struct GuardCompiler {
         let of = { (family: IPFamily) in
             pairs.filter { $0.1.family == family }.map { (device: $0.0, address: $0.1.number) }
         }
+        let (four, six) = (of(.ipv4), of(.ipv6))
         return Addresses(
-            four: builder.deviceAddresses("guests/addresses.v4", .ipv4Address, of(.ipv4)),
-            six: builder.deviceAddresses("guests/addresses.v6", .ipv6Address, of(.ipv6)))
+            four: four.isEmpty ? nil : builder.deviceAddresses("guests/addresses.v4", .ipv4Address, four),
+            six: six.isEmpty ? nil : builder.deviceAddresses("guests/addresses.v6", .ipv6Address, six))
     }
 
     /// What `prerouting` leads to.
@@ -45,17 +46,14 @@ struct GuardCompiler {
         }
         let map = builder.set(
             "devices/guarded", keyType: .deviceName, isInterval: false, isVerdictMap: true, drops)
-        return builder.content(
-            "prerouting",
-            [
+        let accepts = [(own.four, Field.ipSource, 2), (own.six, .ip6Source, 10)].compactMap { set, source, family in
+            set.map { set in
                 Rule(
-                    .match(.family, .equals(2)), .membership([.inputDevice, .ipSource], of: own.four, isIn: true),
-                    .verdict(.accept)),
-                Rule(
-                    .match(.family, .equals(10)), .membership([.inputDevice, .ip6Source], of: own.six, isIn: true),
-                    .verdict(.accept)),
-                Rule(.dispatch(.inputDevice, through: map)),
-            ])
+                    .match(.family, .equals(family)), .membership([.inputDevice, source], of: set, isIn: true),
+                    .verdict(.accept))
+            }
+        }
+        return builder.content("prerouting", accepts + [Rule(.dispatch(.inputDevice, through: map))])
     }
 
     /// What `AddressGuard.exempts` says.

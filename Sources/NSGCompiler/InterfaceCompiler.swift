@@ -57,17 +57,11 @@ struct InterfaceCompiler {
         let counter = names.foreignCounter(binding.networkInterface, .inbound)
         builder.add(counter)
         let drop: [Step] = [.counter(counter), .verdict(.drop)]
-        return [
-            Rule(
-                [.match(.family, .equals(2)), .membership([.outputDevice, .ipDestination], of: own.four, isIn: false)]
-                    + drop),
-            Rule(
-                [
-                    .match(.family, .equals(10)),
-                    .membership([.outputDevice, .ip6Destination], of: own.six, isIn: false),
-                ]
-                    + drop),
-        ]
+        let families = [(own.four, Field.ipDestination, UInt128(2)), (own.six, .ip6Destination, 10)]
+        return families.map { set, destination, family in
+            let isForeign = set.map { Step.membership([.outputDevice, destination], of: $0, isIn: false) }
+            return Rule([.match(.family, .equals(family)), isForeign].compactMap(\.self) + drop)
+        }
     }
 
     // MARK: Platform

@@ -84,7 +84,9 @@ package struct PolicyCompiler {
             "forward/judge", shortCut + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
             "output/judge",
-            [Self.acceptDecided] + CutFlows.rules + linkRules(.exit, into: &builder) + [exit, settled])
+            [Self.acceptDecided, Self.acceptForwarded] + CutFlows.rules + linkRules(.exit, into: &builder) + [
+                exit, settled,
+            ])
 
         let bound = devices("bound", book.estate.bindings, into: &builder)
         let enters = { (chain: ChainName) in Rule(.lookup(.inputDevice, in: bound), .verdict(.goto(chain))) }
@@ -109,6 +111,11 @@ package struct PolicyCompiler {
             Rule(decided, .lookup(.outputDevice, in: routers), .verdict(.goto(again))), Self.acceptDecided,
         ]
     }
+
+    /// Without a connection no label says that `forward` has judged the packet; that it came in by a device does.
+    private static let acceptForwarded = Rule(
+        .match(.connectionState, .hasAny(UInt128(ConnectionState.untracked.rawValue))),
+        .match(.inputDevice, .isNot(0)), .verdict(.accept))
 
     private static let acceptDecided = Rule(
         .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
