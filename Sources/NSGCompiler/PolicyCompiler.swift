@@ -115,7 +115,7 @@ package struct PolicyCompiler {
     /// Without a connection no label says that `forward` has judged the packet; that it came in by a device does.
     private static let acceptForwarded = Rule(
         .match(.connectionState, .hasAny(UInt128(ConnectionState.untracked.rawValue))),
-        .match(.inputDevice, .isNot(0)), .verdict(.accept))
+        .match(.inputDeviceIndex, .isNot(0)), .verdict(.accept))
 
     private static let acceptDecided = Rule(
         .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
