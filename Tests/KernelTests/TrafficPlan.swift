@@ -70,10 +70,6 @@ struct TrafficPlan {
         }
         let path: TestPacket.Path = entry == nil ? .output : exit == nil ? .input : .forward
         if path == .output, exit == nil { return nil }
-        // Of no connection, and thus judged at both hooks (`AgreementTests.untracked`).
-        if path == .forward, flow.protocol == .icmpv6, flow.icmpType == Exemption.icmpv6RouterAdvertisement {
-            return nil
-        }
         let state = flow.firstState
         return TestPacket(path, from: entry, to: exit, flow, state: state, label: state == .new ? 0 : nil)
     }

@@ -77,7 +77,7 @@ import Testing
             packet.state = .untracked
             packet.label = nil
             #expect(
-                policy.interpreter.outcome(of: packet).verdict == policy.expected(for: packet).verdict,
+                policy.interpreter.outcome(of: packet).effect == policy.expected(for: packet),
                 "seed \(seed): without state, both ways: \(packet)")
 
             packet.state = .invalid
@@ -143,8 +143,7 @@ import Testing
         }
     }
 
-    /// Found by the kernel: `forward` has judged the packet, and `postrouting` cannot know, as there is no connection whose
-    /// label would say so.
+    /// Found by the kernel: no connection's label says in `postrouting` that `forward` has judged the packet.
     @Test("what is not tracked is judged and logged once on its way through (KERNEL 9, 13)")
     func untracked() throws {
         var estate = Estate.denyingEverything
