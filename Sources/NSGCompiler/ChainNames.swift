@@ -149,6 +149,8 @@ package enum FixedNames {
     package static let allowedCounter = CounterName("decisions/allowed")
     package static let allowedAgainCounter = CounterName("decisions/allowed-again")
     static let multicastCounter = CounterName("dropped/forwarded-multicast")
+    /// Router advertisements of guests.
+    package static let routersCounter = CounterName("dropped/router-advertisements")
     static let portProtocols = SetName("protocols/with-ports")
     static let features = ChainName("features")
     /// Where the security groups of the interface on a side are asked, behind the admin rules.

@@ -1,4 +1,5 @@
 package import NSGModel
+import NetworkTypes
 package import Nftables
 
 /// Where copies of first packets go; nil where nobody reads them.
@@ -58,6 +59,7 @@ package struct PolicyCompiler {
 
     private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
         CutFlows.add(to: &builder)
+        builder.add(FixedNames.routersCounter)
         let guardCompiler = GuardCompiler(book: book, names: names)
         let guests = guardCompiler.addresses(into: &builder)
         let first = dispatch(isAgain: false, guests, into: &builder)
@@ -84,7 +86,7 @@ package struct PolicyCompiler {
             "forward/judge", shortCut + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
             "output/judge",
-            [Self.acceptDecided, Self.acceptForwarded] + CutFlows.rules + linkRules(.exit, into: &builder) + [
+            [Self.acceptDecided] + CutFlows.rules + linkRules(.exit, into: &builder) + [
                 exit, settled,
             ])
 
@@ -112,15 +114,16 @@ package struct PolicyCompiler {
         ]
     }
 
-    /// Without a connection no label says that `forward` has judged the packet; that it came in by a device does.
-    private static let acceptForwarded = Rule(
-        .match(.connectionState, .hasAny(UInt128(ConnectionState.untracked.rawValue))),
-        .match(.inputDeviceIndex, .isNot(0)), .verdict(.accept))
-
     private static let acceptDecided = Rule(
         .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
 
     /// DHCP and router advertisements between this machine and the other end of a link (S12); what is forwarded is judged.
+    /// A guest must not become this machine's router, whatever its rules allow (KERNEL 9).
+    private static let noRouters = Rule(
+        .match(.family, .equals(10)), .match(.protocol, .equals(UInt128(IPProtocol.icmpv6.rawValue))),
+        .match(.icmpv6Type, .equals(UInt128(Exemption.icmpv6RouterAdvertisement))),
+        .counter(FixedNames.routersCounter), .verdict(.drop))
+
     private func linkRules(_ side: DeviceSide, into builder: inout RulesetBuilder) -> [Rule] {
         let field = side == .entry ? Field.inputDevice : .outputDevice
         return NSGModel.Attachment.allCases.flatMap { attachment -> [Rule] in
@@ -129,7 +132,10 @@ package struct PolicyCompiler {
                 let direction = Direction.allCases.first(where: { DeviceSide($0, attachment) == side })
             else { return [] }
             let device = Step.lookup(field, in: devices("\(attachment.rawValue)s", bindings, into: &builder))
-            return Skeleton.linkRules(direction).map { Rule([device] + $0.steps) }
+            return (Skeleton.linkRules(direction) + (side == .entry && attachment == .guest ? [Self.noRouters] : []))
+                .map {
+                    Rule([device] + $0.steps)
+                }
         }
     }
 

@@ -62,11 +62,22 @@ extension EstateResolver {
 
     private func checkNetworks(of configurations: [IPConfiguration], _ draft: NetworkInterfaceDraft) {
         let networks = Set(configurations.compactMap(\.subnet.parent)).sorted()
-        guard networks.count > 1 else { return }
+        guard networks.count > 1 else { return checkSubnets(of: configurations, draft) }
         diagnostics.report(
             .severalVirtualNetworks, at: draft.place,
             "the IP configurations lie in \(networks.count) virtual networks: \(enumerated(networks.map(\.description)))",
             remedy: "give each virtual network a network interface of its own")
+    }
+
+    private func checkSubnets(of configurations: [IPConfiguration], _ draft: NetworkInterfaceDraft) {
+        let subnets = Set(configurations.map(\.subnet)).sorted()
+        guard subnets.count > 1 else { return }
+        diagnostics.report(
+            .severalSubnets, at: draft.place,
+            """
+            the IP configurations lie in \(subnets.count) subnets: \(enumerated(subnets.map(\.description))); a network interface \
+            has one, whose security group and routes hold for all its addresses
+            """, remedy: "give each subnet a network interface of its own")
     }
 
     private func checkMemberships(of configurations: [IPConfiguration], _ draft: NetworkInterfaceDraft) {
@@ -160,10 +171,12 @@ extension EstateResolver {
                     "\(address) is an address of \(shown(other.description)) too, and both are bound on this host",
                     remedy: "bind one of them on another host, or change an address")
             }
-            if draft.attachment == .guest, interface.addresses.isEmpty, !interface.enableIPForwarding {
+            if draft.attachment == .guest, interface.ipConfigurations.contains(where: { $0.address == nil }),
+                !interface.enableIPForwarding
+            {
                 diagnostics.note(
                     at: draft.place,
-                    "no IP configuration has an address, so the guest is not held to its own (enableIPForwarding: false)"
+                    "an IP configuration has no address, so the guest is not held to its own (enableIPForwarding: false)"
                 )
             }
             resolved.append(Binding(networkInterface: id, device: draft.device, attachment: draft.attachment))

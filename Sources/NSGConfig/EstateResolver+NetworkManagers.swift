@@ -104,11 +104,7 @@ extension EstateResolver {
 extension EstateResolver {
     /// What Azure demands of a collection's rules together.
     private func check(_ rules: [AdminRuleDraft], of collection: AdminRuleCollectionDraft) {
-        struct Slot: Hashable {
-            var direction: Direction
-            var priority: Priority
-        }
-        var taken: [Slot: Int] = [:]
+        var taken: [Priority: Int] = [:]
         var names: [String: Int] = [:]
         for (index, rule) in rules.enumerated() {
             if let other = names.updateValue(index, forKey: rule.name.lowercased()).map({ rules[$0] }) {
@@ -119,20 +115,19 @@ extension EstateResolver {
                     (\(shown(rule.name))).
                     """, remedy: "rename one of them; the other stands at \(other.place.file):\(other.place.line)")
             }
-            guard let direction = rule.direction, let priority = rule.priority else { continue }
-            let slot = Slot(direction: direction, priority: priority.value)
-            guard let other = taken[slot].map({ rules[$0] }) else {
-                taken[slot] = index
+            guard let priority = rule.priority else { continue }
+            guard let other = taken[priority.value].map({ rules[$0] }) else {
+                taken[priority.value] = index
                 continue
             }
             diagnostics.report(
                 .securityRuleConflict, at: priority.place,
                 """
                 Security admin rule \(shown(rule.name)) conflicts with rule \(shown(other.name)). Rules of a collection cannot \
-                have the same Priority and Direction.
+                have the same Priority.
                 """,
                 remedy:
-                    "\(priority.value) \(direction.rawValue) is taken at \(other.place.file):\(other.place.line); choose another priority"
+                    "\(priority.value) is taken at \(other.place.file):\(other.place.line); choose another priority"
             )
         }
     }

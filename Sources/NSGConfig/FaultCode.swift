@@ -42,6 +42,8 @@ enum FaultCode: String {
     // Ours: what holds between resources.
     case unknownReference = "UnknownReference"
     case ambiguousReference = "AmbiguousReference"
+    /// After Azure's usage; no recorded answer.
+    case severalSubnets = "IpConfigurationsOnSameNicCannotUseDifferentSubnets"
     case severalVirtualNetworks = "NetworkInterfaceInSeveralVirtualNetworks"
     case membersInSeveralVirtualNetworks = "ApplicationSecurityGroupMembersInSeveralVirtualNetworks"
     case securityRuleInvalidPlatformTag = "SecurityRuleInvalidPlatformTag"

@@ -100,12 +100,19 @@ struct PeeringDraft {
         guard let fields = Fields(element, .peering) else { return nil }
         name = fields.remark("name") ?? ""
         place = element.place
-        let isConnected = fields.text("peeringState").map { $0.lowercased() == "connected" } ?? true
+        let state = fields["peeringState"].flatMap { $0.choice(among: PeeringState.allCases) }
+        let isConnected = state.map { $0 == .connected } ?? true
         isOpen = isConnected && fields.boolean("allowVirtualNetworkAccess") ?? true
         remoteNetwork = fields.reference("remoteVirtualNetwork")
         remotePrefixes = fields["remoteAddressSpace"].flatMap { Fields($0, .addressSpace) }?.prefixes("addressPrefixes")
         if remoteNetwork == nil, remotePrefixes == nil { fields.reportMissing("remoteVirtualNetwork") }
     }
+}
+
+private enum PeeringState: String, CaseIterable {
+    case initiated = "Initiated"
+    case connected = "Connected"
+    case disconnected = "Disconnected"
 }
 
 extension Schema {

@@ -86,6 +86,7 @@ actor Enforcer {
     /// Brings the first policy into force.
     func start(_ first: FirstPolicy, observer: FlowObserver) -> ReloadOutcome {
         self.observer = observer
+        evaluated = policyOfEarlierRun(for: first.policy)
         var outcome = enforce(first.policy, first.sources)
         record(outcome)
         if !outcome.isSuccess, let sources = state.lastGoodSources(), let last = try? load(sources).policy {
@@ -97,6 +98,14 @@ actor Enforcer {
         scheduleAudit()
         UnusedMemory.release()
         return outcome
+    }
+
+    /// With what live flows were evaluated before this run began; nil where no group asks for that (S6).
+    private func policyOfEarlierRun(for first: Policy) -> Policy? {
+        guard first.estate.networkSecurityGroups.values.contains(where: \.flushConnection),
+            let sources = state.lastGoodSources()
+        else { return nil }
+        return try? load(sources).policy
     }
 
     // MARK: Reload
@@ -155,8 +164,9 @@ actor Enforcer {
             return .refused("the new policy was put in force, but is not proven to be: \(failure)")
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
-            keepLastGood(sources)
             let notes = wanted.configuration.notes + [evaluateFlows(with: inForce)].compactMap(\.self)
+            // Last: a run that ends before leaves the evaluation of flows to the next one.
+            keepLastGood(sources)
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
         }
     }
@@ -335,7 +345,8 @@ actor Enforcer {
         switch result {
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
-            let drifted = !summary.isUnchanged
+            // What is only left to sweep was not anybody's hand.
+            let drifted = summary.skeleton + summary.build + summary.swap > 0
             history.withLock { $0.noteAudit(at: now, drifted: drifted, healed: drifted) }
             if drifted {
                 journal.log(.warning, "our table had been changed; it is as the policy says again", id: "drift")

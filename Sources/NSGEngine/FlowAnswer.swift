@@ -17,7 +17,7 @@ package struct FlowAnswer: Hashable, Sendable {
             ("ruleId", JSONValue(rule.map { $0.isDefault || $0.name.isEmpty ? "" : $0.id.description } ?? "")),
             ("stages", JSONValue(decision.stages.map(\.json))),
         ]
-        if decision.platform != nil { members.append(("platform", true)) }
+        if decision.platform?.isExemption ?? false { members.append(("platform", true)) }
         return JSONValue(object: members)
     }
 }

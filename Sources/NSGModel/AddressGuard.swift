@@ -4,8 +4,9 @@ package import NetworkTypes
 /// another (S13). What keeps a link alive is exempt: DHCP, duplicate address detection, neighbour discovery and group
 /// membership.
 package enum AddressGuard {
-    /// ICMPv6 messages that a machine sends from its link-local address: neighbour discovery and group membership.
-    package static let linkLocalICMPv6Types: [ClosedRange<UInt8>] = [130...136, 143...143]
+    /// ICMPv6 messages that a machine sends from its link-local address: neighbour discovery and group membership, but no
+    /// announcements of routers.
+    package static let linkLocalICMPv6Types: [ClosedRange<UInt8>] = [130...133, 135...136, 143...143]
     /// Those it sends from `::`, before it has an address: solicitations of routers and, to detect duplicates, of
     /// neighbours; reports of group membership.
     package static let unspecifiedICMPv6Types: [ClosedRange<UInt8>] = [131...131, 133...133, 135...135, 143...143]
@@ -32,10 +33,10 @@ package enum AddressGuard {
 
 extension Estate {
     /// The addresses that a binding holds its guest to; nil where it does not: on a `host`, where the machine routes, and
-    /// where the document leaves the address open.
+    /// where the document leaves an address open.
     package func guardedAddresses(of binding: Binding) -> [IPAddress]? {
         guard binding.attachment == .guest, let interface = networkInterfaces[binding.networkInterface],
-            !interface.enableIPForwarding, !interface.addresses.isEmpty
+            !interface.enableIPForwarding, interface.ipConfigurations.allSatisfy({ $0.address != nil })
         else { return nil }
         return interface.addresses
     }

@@ -40,8 +40,7 @@ package struct PolicyBook: Sendable {
         _ direction: Direction, at interface: NetworkInterface, in network: VirtualNetwork,
         _ expansion: inout ScopeExpansion
     ) -> PolicyList.Key? {
-        guard !interface.isPrivateEndpoint, estate.subnet(of: interface)?.takesAdminRules ?? true,
-            let manager = estate.managers(of: network).first?.manager.id
+        guard estate.takesAdminRules(interface), let manager = estate.managers(of: network).first?.manager.id
         else { return nil }
         let key = PolicyList.Key(
             owner: manager, level: .admin, direction: direction, virtualNetwork: network.id, memberships: [])
@@ -99,6 +98,10 @@ extension Estate {
         }
     }
 
+    fileprivate func takesAdminRules(_ interface: NetworkInterface) -> Bool {
+        !interface.isPrivateEndpoint && subnet(of: interface)?.takesAdminRules ?? true
+    }
+
     fileprivate func subnet(of interface: NetworkInterface) -> Subnet? {
         interface.ipConfigurations.first.flatMap { subnet($0.subnet) }
     }
@@ -106,12 +109,13 @@ extension Estate {
     /// S9: all, but those that a Deny rule of the interface's groups names, and KMS where the default route leads
     /// elsewhere.
     fileprivate func exemptServices(at interface: NetworkInterface) -> [PlatformService] {
-        let rules = groups(at: interface, .outbound).flatMap(\.1.securityRules)
+        var rules = groups(at: interface, .outbound).flatMap(\.1.securityRules)
+        if takesAdminRules(interface), let network = virtualNetwork(of: interface) {
+            rules += adminRules(in: network, .outbound)
+        }
         let filtered = Set(
-            rules.compactMap { rule -> ServiceTag? in
-                guard rule.access == .deny, rule.direction == .outbound, case .serviceTag(let tag) = rule.destination
-                else { return nil }
-                return tag
+            rules.flatMap { rule in
+                rule.access == .deny && rule.direction == .outbound ? rule.destination.serviceTags : []
             })
         let isDiverted = subnet(of: interface)?.divertsDefaultRoute ?? false
         return PlatformService.allCases.filter { service in

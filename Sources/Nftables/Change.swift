@@ -165,6 +165,7 @@ package struct Change: Hashable, Sendable {
         sweep += deadChains.map { .deleteChain($0) }
         sweep += deadSets.filter { !$0.isVerdictMap }.map { .deleteSet($0.name) }
         sweep += old.counters.subtracting(wanted.counters).sorted().map { .deleteCounter($0) }
-        sweep += old.timeouts.keys.filter { wanted.timeouts[$0] == nil }.sorted().map { .deleteTimeout($0) }
+        // Time-outs stay as long as the table: with its object a live connection would lose the time-out it was given,
+        // and take the kernel's own, of days.
     }
 }

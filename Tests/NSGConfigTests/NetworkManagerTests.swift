@@ -196,7 +196,7 @@ struct NetworkManagerTests {
         ),
         (one(["kind": "'Default'", "flag": "'AllowVnetInbound'"]), []),
         (manager(rules: [rule("a"), rule("b")]), ["SecurityRuleConflict"]),
-        (manager(rules: [rule("a"), rule("b", ["direction": "'Outbound'"])]), []),
+        (manager(rules: [rule("a"), rule("b", ["direction": "'Outbound'"])]), ["SecurityRuleConflict"]),
         (manager(rules: [rule("a"), rule("A", ["priority": "2"])]), ["DuplicateResourceName"]),
         (manager(members: "['lob']"), ["UnknownReference"]),
         (manager(members: "['lab/front']"), ["NetworkGroupMemberIsNoVirtualNetwork"]),

@@ -83,9 +83,21 @@ extension CompiledPolicy {
         if packet.path != .forward, sides.contains(where: { keepsLinkAlive(packet.flow, at: $1, direction($0, $1)) }) {
             return outcome
         }
+        if packet.path == .input, packet.flow.isRouterAdvertisement, sides[0].1.attachment == .guest, !isAgain {
+            outcome.drop(FixedNames.routersCounter)
+            return outcome
+        }
         for (side, binding) in sides where !judge(packet, side, binding, isAgain, &outcome) { return outcome }
         outcome.counters[isAgain ? FixedNames.allowedAgainCounter : FixedNames.allowedCounter] = 1
         outcome.logs = [(isAgain ? DecisionMark.allowedAgain : .allowed).description]
+        if packet.path == .forward, packet.label == nil, let last = sides.last, last.0 == .exit,
+            !keepsLinkAlive(packet.flow, at: last.1, direction(last.0, last.1))
+        {
+            // Without a connection no label tells `postrouting` that `forward` has judged the packet.
+            _ = judge(packet, last.0, last.1, isAgain, &outcome)
+            outcome.counters[FixedNames.allowedCounter, default: 0] += 1
+            outcome.logs.append(DecisionMark.allowed.description)
+        }
         if !isAgain {
             outcome.label = outcome.label.map { $0 | FlowLabel.decided }
             outcome.timeout = timeout(of: packet, sides.map(\.1))
@@ -193,6 +205,8 @@ extension PacketOutcome {
 }
 
 extension FlowTuple {
+    fileprivate var isRouterAdvertisement: Bool { self.protocol == .icmpv6 && icmpType == 134 }
+
     /// Multicast of either family, or the limited broadcast.
     package var isMulticast: Bool {
         switch destination {

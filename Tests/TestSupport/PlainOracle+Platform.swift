@@ -41,6 +41,17 @@ extension PlainOracle {
                 if case .serviceTag(let named) = rule.destination, named.description.lowercased() == tag { return true }
             }
         }
+        guard subnet.takesAdminRules, !interface.isPrivateEndpoint, let network = place(of: interface)?.network else {
+            return false
+        }
+        for manager in estate.networkManagers.values where reaches(manager, network) {
+            for (rule, _) in rules(of: manager, for: network) where rule.direction == .outbound && rule.access == .deny
+            {
+                var items = [rule.destination]
+                if case .either(let several) = rule.destination { items = several }
+                for case .serviceTag(let named) in items where named.description.lowercased() == tag { return true }
+            }
+        }
         return false
     }
 
@@ -66,7 +77,7 @@ extension PlainOracle {
             !interface.enableIPForwarding
         else { return false }
         let own = interface.ipConfigurations.compactMap(\.address)
-        if own.isEmpty { return false }
+        if own.count < interface.ipConfigurations.count { return false }
         if direction == .inbound { return !own.contains(flow.destination) }
         if own.contains(flow.source) { return false }
         let (number, type) = (flow.protocol.rawValue, flow.icmpType ?? 0)
@@ -79,7 +90,7 @@ extension PlainOracle {
         case .v6(let source):
             let isLinkLocal = source.value >> 112 >= 0xfe80 && source.value >> 112 <= 0xfebf
             let isDHCP = number == 17 && flow.sourcePort == 546 && flow.destinationPort == 547
-            return !(isLinkLocal && (isDHCP || number == 58 && (130...136 ~= type || type == 143)))
+            return !(isLinkLocal && (isDHCP || number == 58 && (130...133 ~= type || [135, 136, 143].contains(type))))
         }
     }
 }

@@ -131,12 +131,12 @@ package struct PlainOracle: Sendable {
         return Stage(level: .admin, list: first, owner: first, rule: "", access: .allow)
     }
 
-    private func reaches(_ manager: NetworkManager, _ network: VirtualNetwork) -> Bool {
+    func reaches(_ manager: NetworkManager, _ network: VirtualNetwork) -> Bool {
         for group in manager.networkGroups where group.members.contains(network.id) { return true }
         return false
     }
 
-    private func rules(
+    func rules(
         of manager: NetworkManager, for network: VirtualNetwork
     ) -> [(SecurityRule, collection: ResourceID)] {
         var found: [(SecurityRule, collection: ResourceID)] = []
