@@ -226,7 +226,7 @@ struct DaemonAddressGuardTests {
         var estate = Self.estate(["a", "b", "c", "r"], routers: ["r"], rules: rules)
         estate.adminRules = [
             .deny("DenyAdmin", 100, "Udp", "7005"), Self.always(.allow("AlwaysIn", 110, "Udp", "7006")),
-            Self.always(.allow("AlwaysOut", 100, "Udp", "7007-7008").outbound),
+            Self.always(.allow("AlwaysOut", 120, "Udp", "7007-7008").outbound),
         ]
         try TestNetwork.with(estate) { network in
             let router = network.router

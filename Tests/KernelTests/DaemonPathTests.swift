@@ -49,8 +49,8 @@ struct DaemonPathTests {
             ],
         ]
         estate.adminRules = [
-            .allow("Allow", 100, "Tcp", "84"), .allow("AllowOut", 100, "Udp", "57").outbound,
-            Self.always("Always", 110, "Tcp", "83"), Self.always("AlwaysOut", 110, "Udp", "56").outbound,
+            .allow("Allow", 100, "Tcp", "84"), .allow("AllowOut", 101, "Udp", "57").outbound,
+            Self.always("Always", 110, "Tcp", "83"), Self.always("AlwaysOut", 111, "Udp", "56").outbound,
             .deny("DenyAdmin", 120, "Tcp", "85"),
         ]
         estate.subnets = ["front": (0, nil)]
