@@ -15,6 +15,26 @@ struct ServiceSubnetTests {
         return (network, try #require(network.subnets.first))
     }
 
+    @Test("C5: a network interface lies in one subnet, and a peering has one of Azure's states")
+    func oneSubnet() {
+        let text = """
+            {virtualNetworks: [{name: 'lab', properties: {addressSpace: {addressPrefixes: ['10.1.0.0/16']}, subnets: [
+              {name: 'a', properties: {addressPrefix: '10.1.0.0/24'}}, {name: 'b', properties: {addressPrefix: '10.1.1.0/24'}}],
+              virtualNetworkPeerings: [{name: 'p', properties: {peeringState: 'STATE', remoteVirtualNetwork: 'lab'}}]}}],
+             networkInterfaces: [{name: 'n', properties: {ipConfigurations: [
+              {name: 'one', properties: {privateIPAddress: '10.1.0.4', subnet: 'lab/a'}},
+              {name: 'two', properties: {privateIPAddress: '10.1.NET.5', subnet: 'lab/SUBNET'}}]}}]}
+            """
+        func codes(_ state: String, _ net: String, _ subnet: String) -> [String] {
+            let text = text.replacing("STATE", with: state).replacing("SUBNET", with: subnet)
+                .replacing("NET", with: net)
+            return faults([text]).map(\.code)
+        }
+        #expect(codes("connected", "0", "a") == [])
+        #expect(codes("Connected", "1", "b") == ["IpConfigurationsOnSameNicCannotUseDifferentSubnets"])
+        #expect(codes("Conected", "0", "a") == ["UnknownValue"])
+    }
+
     @Test(
         "S14: privateEndpointNetworkPolicies",
         arguments: [
