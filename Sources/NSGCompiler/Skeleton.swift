@@ -87,7 +87,7 @@ enum Skeleton {
     }
 
     /// Never reached. A rule that reads counters turns conntrack accounting on (KERNEL 17), one that sets labels keeps
-    /// room for them in every new connection, also while a policy has no rule that does (PITFALL 45).
+    /// room for them in every new connection, also while a policy has no rule that does.
     private static let featureRules = [
         Rule(.match(.originalPackets, .isGreater(than: 0))), Rule(.setLabel(FlowLabel.decided)),
     ]
