@@ -15,7 +15,7 @@ package struct RuleReference: Hashable, Sendable {
     }
 
     /// What IP flow verify names as the group: the security group, or the manager of an admin rule.
-    package var group: ResourceID { kind == .admin ? owner.parent?.parent ?? owner : owner }
+    package var group: ResourceID { kind == .admin ? owner.networkManager : owner }
 
     /// `securityRules/web`: in `flows.jsonl` and in IP flow verify.
     package var qualifiedName: String { kind.qualifiedName(of: name) }

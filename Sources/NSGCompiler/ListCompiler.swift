@@ -23,9 +23,7 @@ struct ListCompiler {
         let rule = resolved.rule
         let counter = names.counterName(of: NumberedRule(rule))
         builder.add(counter)
-        guard let number = numbering.number(of: rule) else {
-            preconditionFailure("\(rule.name): numbers are assigned before a policy is compiled")
-        }
+        let number = numbering.assigned(to: rule)
         var action: [Step] = [.counter(counter)]
         switch rule.access {
         case .allow, .alwaysAllow:

@@ -117,13 +117,13 @@ package struct PolicyCompiler {
     private static let acceptDecided = Rule(
         .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
 
-    /// DHCP and router advertisements between this machine and the other end of a link (S12); what is forwarded is judged.
     /// A guest must not become this machine's router, whatever its rules allow (KERNEL 9).
     private static let noRouters = Rule(
         .match(.family, .equals(10)), .match(.protocol, .equals(UInt128(IPProtocol.icmpv6.rawValue))),
         .match(.icmpv6Type, .equals(UInt128(Exemption.icmpv6RouterAdvertisement))),
         .counter(FixedNames.routersCounter), .verdict(.drop))
 
+    /// DHCP and router advertisements between this machine and the other end of a link (S12); what is forwarded is judged.
     private func linkRules(_ side: DeviceSide, into builder: inout RulesetBuilder) -> [Rule] {
         let field = side == .entry ? Field.inputDevice : .outputDevice
         return NSGModel.Attachment.allCases.flatMap { attachment -> [Rule] in

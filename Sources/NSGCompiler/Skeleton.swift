@@ -57,12 +57,7 @@ enum Skeleton {
 
     /// S12: of no connection (`untracked`), or of one that nobody would follow.
     private static let neighbourRules: [Rule] =
-        Exemption.icmpv6Types.map { types in
-            icmpv6(
-                types.count == 1
-                    ? .equals(UInt128(types.lowerBound))
-                    : .range(UInt128(types.lowerBound)...UInt128(types.upperBound)))
-        } + [
+        Exemption.icmpv6Types.map { icmpv6(Comparison(widening: $0)) } + [
             Rule(
                 .match(.family, .equals(2)), .match(.protocol, .equals(UInt128(IPProtocol.igmp.rawValue))),
                 .match(.ipDestination, .prefix(0xe000_0000, length: 4)), .verdict(.accept))

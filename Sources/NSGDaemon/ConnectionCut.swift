@@ -26,12 +26,6 @@ struct ConnectionCut {
         return try end(refused, in: &connections)
     }
 
-    /// Ends these very connections; one that is gone by now, or whose tuple another has, is passed over.
-    func callAsFunction(_ entries: [ConntrackEntry]) throws(KernelError) -> Outcome {
-        var connections = try ConntrackTable()
-        return try end(entries, in: &connections)
-    }
-
     private func end(
         _ entries: [ConntrackEntry], in connections: inout ConntrackTable
     ) throws(KernelError) -> Outcome {

@@ -116,8 +116,7 @@ extension SecurityAdminConfiguration {
 extension SecurityRule {
     /// The manager of an admin rule; nil for any other.
     package var networkManager: ResourceID? {
-        // …/networkManagers/M/securityAdminConfigurations/C/ruleCollections/R
-        kind == .admin ? owner.parent?.parent ?? owner : nil
+        kind == .admin ? owner.networkManager : nil
     }
 
     /// What stands at the end of a list of admin rules, so that it ends in a rule that matches everything as every list

@@ -30,6 +30,10 @@ package struct ResourceID: Hashable, Comparable, Sendable, CustomStringConvertib
         return ResourceID("/" + parts.dropLast(2).joined(separator: "/"))
     }
 
+    /// Of a collection of security admin rules the network manager:
+    /// `…/networkManagers/M/securityAdminConfigurations/C/ruleCollections/R`. The id itself where nothing stands above.
+    package var networkManager: ResourceID { parent?.parent ?? self }
+
     /// The last type of the id, such as `networkSecurityGroups`, as written; "" where there is none.
     package var type: String { segments.dropLast().last.map(String.init) ?? "" }
 

@@ -6,9 +6,6 @@ package enum Field: Hashable, Sendable, CaseIterable {
     case `protocol`
     /// `NFT_META_IIFNAME`, `NFT_META_OIFNAME`: names, so that a device that comes back is matched again.
     case inputDevice, outputDevice
-    /// `NFT_META_IIF`: 0 where the packet came in by no device. Numbers change when a device is made anew: of use only to
-    /// tell whether there is one.
-    case inputDeviceIndex
     case ipSource, ipDestination
     case ip6Source, ip6Destination
     /// The first and second 16 bits of the transport header.
@@ -28,7 +25,7 @@ package enum Field: Hashable, Sendable, CaseIterable {
         switch self {
         case .family, .protocol, .icmpType, .icmpv6Type, .tcpFlags: 1
         case .sourcePort, .destinationPort: 2
-        case .ipSource, .ipDestination, .connectionState, .inputDeviceIndex: 4
+        case .ipSource, .ipDestination, .connectionState: 4
         case .originalPackets: 8
         case .inputDevice, .outputDevice, .ip6Source, .ip6Destination, .connectionLabel: 16
         }

@@ -90,7 +90,6 @@ extension Field {
         case .protocol: "meta l4proto"
         case .inputDevice: "iifname"
         case .outputDevice: "oifname"
-        case .inputDeviceIndex: "iif"
         case .ipSource: "ip saddr"
         case .ipDestination: "ip daddr"
         case .ip6Source: "ip6 saddr"

@@ -13,7 +13,6 @@ extension Field {
         case .protocol: .meta(key: NFT_META_L4PROTO.rawValue)
         case .inputDevice: .meta(key: NFT_META_IIFNAME.rawValue)
         case .outputDevice: .meta(key: NFT_META_OIFNAME.rawValue)
-        case .inputDeviceIndex: .meta(key: NFT_META_IIF.rawValue)
         case .ipSource: .payload(base: network, offset: 12, length: 4)
         case .ipDestination: .payload(base: network, offset: 16, length: 4)
         case .ip6Source: .payload(base: network, offset: 8, length: 16)
@@ -65,7 +64,7 @@ extension Field {
     var isOrdered: Bool { !isBitmask && !isDevice }
 
     private var isInHostOrder: Bool {
-        self == .connectionState || self == .connectionLabel || self == .originalPackets || self == .inputDeviceIndex
+        self == .connectionState || self == .connectionLabel || self == .originalPackets
     }
 
     /// Whether it can be part of a concatenation: keys of sets are in network order.

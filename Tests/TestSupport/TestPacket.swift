@@ -78,7 +78,6 @@ extension TestPacket {
         case .protocol: return UInt128(flow.protocol.rawValue)
         case .inputDevice: return Self.padded(device(.inputDevice, at: hook))
         case .outputDevice: return Self.padded(device(.outputDevice, at: hook))
-        case .inputDeviceIndex: return device(.inputDevice, at: hook).isEmpty ? 0 : 1
         case .ipSource: return Self.v4(flow.source)
         case .ipDestination: return Self.v4(flow.destination)
         case .ip6Source: return Self.v6(flow.source)
