@@ -17,6 +17,8 @@ package struct FlowTracker: Sendable {
     private var waitingCount = 0
     /// Connections that were over before their packet came, in the order in which they ended.
     private var endedEarly: [(id: UInt32, time: Timestamp)] = []
+    /// Connections that a dump did not have, and whose end no event has told yet, in the order of the dumps.
+    private var missed: [(id: UInt32, time: Timestamp)] = []
     private var refusedFurtherOn: [RefusedKey: RefusedTail] = [:]
     private let limits: Limits
 
@@ -26,6 +28,9 @@ package struct FlowTracker: Sendable {
         package var waiting = 65_536
         /// How long a packet waits for its connection.
         package var patience: UInt64 = 1_000_000_000
+        /// How long a connection that a dump did not have waits for the event of its end, which has its totals: the
+        /// kernel leaves out what has expired, and collects it within a minute (`GC_SCAN_INTERVAL_MAX`).
+        package var collection: UInt64 = 65_000_000_000
         package init() {}
     }
 
@@ -208,7 +213,8 @@ package struct FlowTracker: Sendable {
 
     // MARK: Dumps and time
 
-    /// Compares with everything the kernel tracks. What it no longer has has ended unseen.
+    /// Compares with everything the kernel tracks. What it no longer has has ended: the event of that may be on its way,
+    /// or lost (`Limits.collection`).
     /// - Parameter continues: whether this is the common tick on which live flows get their C.
     package mutating func reconcile(_ dump: [Connection], continues: Bool, at time: Timestamp) -> [FlowRecord] {
         var records: [FlowRecord] = []
@@ -218,16 +224,29 @@ package struct FlowTracker: Sendable {
             if let present = flows[connection.id], present.connection.flow != connection.flow {
                 records += ended(present.connection, at: time)
             }
+            flows[connection.id]?.missedAt = nil
             records += appeared(connection)
             if continues, var flow = flows[connection.id], !flow.sides.isEmpty, !flow.hasEnded {
                 records += flow.continued(at: time)
                 flows[connection.id] = flow
             }
         }
-        for (id, flow) in flows where !seen.contains(id) && flow.endedAt == nil {
-            records += ended(flow.connection, at: time)
+        let gone = flows.filter { !seen.contains($0.key) && $0.value.endedAt == nil && $0.value.missedAt == nil }.keys
+        for id in gone {
+            flows[id]?.missedAt = time
+            missed.append((id, time))
         }
         return records
+    }
+
+    /// Ends the connections that a dump did not have and whose end no event has told in time.
+    private mutating func endMissed(now: Timestamp) -> [FlowRecord] {
+        let overdue = missed.prefix { $0.time.nanoseconds + limits.collection <= now.nanoseconds }
+        missed.removeFirst(overdue.count)
+        return overdue.flatMap { id, time -> [FlowRecord] in
+            guard let flow = flows[id], flow.missedAt == time else { return [] }
+            return ended(flow.connection, at: now)
+        }
     }
 
     /// Gives up waiting where it took too long. To be called about once a second.
@@ -249,6 +268,7 @@ package struct FlowTracker: Sendable {
             forgetUnannounced(id, flow.connection.flow)
         }
         endedEarly.removeFirst(overdue.count)
+        records += endMissed(now: now)
         for (key, tail) in refusedFurtherOn where tail.last.adding(seconds: 60) <= now {
             refusedFurtherOn[key] = nil
             let counters = FlowCounters(packetsSent: tail.packets, bytesSent: tail.bytes)

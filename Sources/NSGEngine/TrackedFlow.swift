@@ -34,6 +34,8 @@ struct TrackedFlow: Sendable {
     /// When its totals were known to be final, and when the kernel forgot it; either may be before its packet comes.
     var closedAt: Timestamp?
     var endedAt: Timestamp?
+    /// When a dump did not have it, while no event has told of its end.
+    var missedAt: Timestamp?
     /// Totals that records have told of.
     private var reported = FlowCounters.zero
     private(set) var hasEnded = false

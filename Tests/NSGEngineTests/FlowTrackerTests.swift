@@ -159,7 +159,35 @@ struct FlowTrackerTests {
         #expect(records.last?.stages.count == 1)
     }
 
-    @Test("what a dump no longer has has ended, and an id that came again is another flow (F1)")
+    @Test("what a dump does not have has ended: its last event has its totals; where that is lost, it ends late (F1)")
+    mutating func isMissed() {
+        let totals = FlowCounters(packetsSent: 3, bytesSent: 144)
+        miss()
+        let told = tracker.ended(connection(totals), at: Timestamp(seconds: 301))
+        #expect(told.map(\.change) == [.ended(.counted(totals)), .ended(.counted(totals))])
+
+        miss()
+        let early = tracker.tick(now: Timestamp(seconds: 364))
+        #expect(early.isEmpty)
+        let lost = tracker.tick(now: Timestamp(seconds: 365))
+        #expect(lost.map(\.change) == [.ended(.uncounted), .ended(.uncounted)])
+        #expect(tracker.liveFlows == 0)
+
+        miss()
+        let found = tracker.reconcile([connection(totals)], continues: false, at: Timestamp(seconds: 310))
+        let later = tracker.tick(now: Timestamp(seconds: 400))
+        #expect(found.isEmpty && later.isEmpty && tracker.liveFlows == 1)
+    }
+
+    /// A flow that began, and that a dump does not have.
+    private mutating func miss() {
+        _ = tracker.appeared(connection(label: label))
+        _ = tracker.judged(packet(.allowed, flow))
+        let records = tracker.reconcile([], continues: true, at: Timestamp(seconds: 300))
+        #expect(records.isEmpty)
+    }
+
+    @Test("an id that came again is another flow (F1)")
     mutating func resynchronises() throws {
         _ = tracker.appeared(connection(label: label))
         _ = tracker.judged(packet(.allowed, flow))
