@@ -63,7 +63,7 @@ struct DenialAggregatorTests {
         #expect(denials.tick(now: Fixture.time).map(repeats) == [1])
     }
 
-    @Test("every packet is counted once and the table is bounded, in a flood too", arguments: UInt64(0)..<48)
+    @Test("every packet is counted once and the table is bounded, in a flood too", arguments: UInt64(0)..<24)
     func countsAgree(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let capacity = Int.random(in: 1...40, using: &random)

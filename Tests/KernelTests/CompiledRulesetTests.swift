@@ -54,11 +54,13 @@ struct CompiledRulesetTests {
             let wanted = try Self.ruleset(port: port)
             let before = try store.dump(table: wanted.table).ruleset
             let summary = try enforcement.apply(wanted)
-            #expect(summary.isUnchanged == Change(from: before, to: wanted).isEmpty)
+            let isThere = Change(from: before, to: wanted).isEmpty
+            #expect(summary.isUnchanged == isThere)
             _ = try enforcement.sweep(keeping: wanted)
             let dumped = try store.dump(table: wanted.table).ruleset
             // A chain that was edited keeps the name of the content it was built with.
-            #expect(Change(from: dumped, to: wanted).isEmpty, "\(NftablesKernelTests.difference(dumped, wanted))")
+            let isInForce = Change(from: dumped, to: wanted).isEmpty
+            #expect(isInForce, "\(NftablesKernelTests.difference(dumped, wanted))")
         }
         try enforcement.removeTable(Self.ruleset(port: 443).table)
     }
@@ -82,7 +84,8 @@ struct CompiledRulesetTests {
         // nft moves the matches that others imply and loads adjacent ports at once, so that expressions differ; its
         // list does not.
         let dumped = try #require(try store.dump(table: "printed").ruleset)
-        #expect(dumped.sets == wanted.sets && dumped.counters == wanted.counters)
+        let isSame = dumped.sets == wanted.sets && dumped.counters == wanted.counters
+        #expect(isSame, "\(NftablesKernelTests.difference(dumped, wanted))")
         let reloaded = try NftablesKernelTests.blocks(of: run(["nft", "list", "table", "inet", "printed"]))
         for (header, text) in listed {
             #expect(

@@ -107,7 +107,7 @@ final class ControlLab {
             "--logs",
             "\(folder)/logs", "--socket", "\(folder)/control.sock",
         ])
-        let isReady = eventually(within: 10) { (try? ControlClient(path: folder + "/control.sock", seconds: 1)) != nil }
+        let isReady = eventually { (try? ControlClient(path: folder + "/control.sock", seconds: 1)) != nil }
         guard isReady else {
             daemon.stop()
             throw CommandFailure(command: ["nsgd"], status: -1, output: daemon.finish().output)

@@ -174,6 +174,48 @@ struct DaemonAddressGuardTests {
         }
     }
 
+    @Test("a guest that announces itself as router is not heard, and its link goes on working (S12, KERNEL 9)")
+    func routerAdvertisement() throws {
+        try TestNetwork.with(Self.estate(["a", "r"], routers: ["r"])) { network in
+            let far = try network.addMachine("far", ["203.0.113.9", "2001:db8::9"], behind: "uplink")
+            let router = network.router
+            // This machine forwards; with 2 it listens to routers nevertheless.
+            try router.shell("sysctl -qw net.ipv6.conf.va.accept_ra=2 net.ipv6.conf.vr.accept_ra=2")
+            let wires = try Wires(network, "a", "r")
+            // A hop limit of 64, a lifetime of half an hour, no other times, and the option with the link address.
+            let body: [UInt8] = [64, 0, 7, 8] + Array(repeating: 0, count: 8) + [1, 1, 2, 0, 0, 0, 0, 1]
+            let announce = { (guest: String) in
+                for target in ["ff02::1", "fe80::1"] {
+                    wires.send(try RawPackets.icmpv6("fe80::5:5", target, type: 134, body), from: guest)
+                }
+            }
+            let learnt = { try router.run(["ip", "-6", "route", "show", "proto", "ra"]) }
+
+            // Without the daemon the same packets make each guest a way out of this machine.
+            for guest in ["a", "r"] {
+                try announce(guest)
+                let isHeard = try eventually { try learnt().contains("default via fe80::5:5 dev v\(guest)") }
+                #expect(isHeard, "\(guest)")
+            }
+            try router.run(["ip", "-6", "route", "flush", "proto", "ra"])
+            #expect(try learnt().isEmpty)
+
+            try network.startDaemon()
+            // The link-local source is none of the addresses that a is held to.
+            for (guest, counter) in [("a", "nic/a/foreign/outbound"), ("r", "dropped/router-advertisements")] {
+                try announce(guest)
+                let isCounted = try eventually { try router.counter(counter)?.packets == 2 }
+                #expect(isCounted, "\(guest)")
+                // Neither end knows the other's link address.
+                try router.shell("ip -6 neigh flush dev v\(guest)")
+                try network[guest].shell("ip -6 neigh flush dev eth0")
+                #expect(network[guest].pings(far.addresses[1], expecting: true), "\(guest)")
+            }
+            let heard = try learnt()
+            #expect(heard.isEmpty, "\(heard)")
+        }
+    }
+
     /// What a server and a router say to all on the link comes through; other broadcasts do not.
     private func offers(from router: TestMachine, to guest: String, _ wires: Wires) throws {
         _ = wires.received(by: guest)

@@ -61,7 +61,7 @@ struct DaemonDecidersTests {
             for port in [80, 443] { #expect(try a.reaches(b.address, port, expecting: true)) }
             for port in [22, 444] { #expect(try !a.reaches(b.address, port, expecting: false)) }
 
-            let hasAll = try eventually(within: 10) {
+            let hasAll = try eventually {
                 try [22, 80, 443, 444].allSatisfy { port in
                     try Self.records(network, port: port).contains { $0.hasPrefix("b Inbound") }
                 }
@@ -93,7 +93,7 @@ struct DaemonDecidersTests {
             let answer = try JSONValue(parsing: verify.output, dialect: .json)
             #expect(answer["ruleName"]?.string == "BlockSsh" && answer["stages"]?[0]?["level"]?.string == "admin")
 
-            let isComplete = try eventually(within: 10) {
+            let isComplete = try eventually {
                 let decisions = try daemon.status()["decisions"]
                 return decisions?["total"]?.int == decisions?["logged"]?.int
             }
@@ -136,7 +136,7 @@ struct DaemonDecidersTests {
             #expect(try !a.reaches(resolver.address, 25, expecting: false))
             #expect(try !a.isAnswered(b.address, 53, from: 5003, expecting: false))
 
-            let hasAll = try eventually(within: 10) {
+            let hasAll = try eventually {
                 try Self.records(network, port: 25).count >= 1 && Self.records(network, port: 53).count >= 3
                     && Self.records(network, port: 54).count >= 1
             }

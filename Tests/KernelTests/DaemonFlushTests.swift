@@ -91,7 +91,7 @@ struct DaemonFlushTests {
             #expect(try daemon.status()["flowsEnded"]?.int == 2)
 
             // E of both flows at both interfaces, with what they carried.
-            let hasEnded = try eventually(within: 10) {
+            let hasEnded = try eventually {
                 let ends = try network.records().filter { record in
                     record["state"]?.string == "E" && [5001, 5002].contains(record["sourcePort"]?.int)
                 }

@@ -27,7 +27,7 @@ struct DaemonGuardTests {
             let daemon = try network.startDaemon()
             let before = try TestNetwork.objects(in: network.router)
             try network.router.shell(command)
-            let isHealed = try eventually(within: 10) {
+            let isHealed = try eventually {
                 try daemon.status()[["drift", "healed"]]?.int ?? 0 > 0
                     && TestNetwork.objects(in: network.router) == before
             }
@@ -44,7 +44,7 @@ struct DaemonGuardTests {
             let generation = try network.generation()
             try network.write(Self.estate(open: "6001"))
             let second = try network.launchDaemon()
-            #expect(eventually(within: 10) { !second.isRunning })
+            #expect(eventually { !second.isRunning })
             #expect(try network.generation() == generation)
             #expect(daemon.isRunning)
         }
@@ -55,7 +55,7 @@ struct DaemonGuardTests {
         try TestNetwork.with(Self.estate()) { network in
             let daemon = try network.startDaemon()
             try network.router.shell("ip link add br0 type bridge; ip link set va master br0")
-            let isTold = try eventually(within: 10) {
+            let isTold = try eventually {
                 try daemon.status()["problems"]?.array?.contains { $0.string?.contains("port of a bridge") ?? false }
                     ?? false
             }

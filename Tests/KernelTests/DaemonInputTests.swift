@@ -124,7 +124,7 @@ struct DaemonInputTests {
             try network.router.run(["nft", "flush", "ruleset"])
             try run(["rm", "-rf", "\(network.folder)/state"])
             let third = try network.launchDaemon()
-            let hasFailed = eventually(within: 10) { !third.isRunning }
+            let hasFailed = eventually { !third.isRunning }
             #expect(hasFailed && network.journal.contains("InvalidJSON"))
             #expect(try network.router.run(["nft", "list", "ruleset"]).isEmpty)
         }
@@ -156,7 +156,7 @@ struct DaemonInputTests {
                 _ = try call(text, times, count)
                 // There are places for 32 callers at a time.
                 if count > 32 { try caller.disconnect(1) }
-                let answers = try eventually(within: 10) { try daemon.control("status").status == 0 }
+                let answers = try eventually { try daemon.control("status").status == 0 }
                 #expect(answers && daemon.isRunning, "\(count) times \(text.prefix(30))")
                 try caller.disconnect(1)
             }

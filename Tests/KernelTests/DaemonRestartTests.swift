@@ -50,7 +50,7 @@ struct DaemonRestartTests {
 
             try a.disconnect(1)
             var ends: [JSONValue] = []
-            let hasEnded = try eventually(within: 10) {
+            let hasEnded = try eventually {
                 ends = try network.records().filter { $0["state"]?.string == "E" && $0["sourcePort"]?.int == port }
                 return ends.count >= 2
             }
@@ -154,7 +154,7 @@ struct DaemonRestartTests {
             #expect(compiled.status == 0)
             let wanted = try network.objects(loading: compiled.output)
             var present: [String] = []
-            let isSwept = try eventually(within: 10) {
+            let isSwept = try eventually {
                 present = try TestNetwork.objects(in: network.router)
                 return present == wanted
             }

@@ -43,17 +43,54 @@ struct DaemonTimeoutTests {
                 try network.records().filter {
                     $0["sourcePort"]?.int == 5002 && $0["direction"]?.string == "Inbound"
                         && $0["interface"]?.string == "vb"
-                }.compactMap { $0["state"]?.string }
+                }.compactMap { $0["state"]?.string }.filter { $0 != "C" }  // what goes on is told every five seconds
             }
-            let isOver = try eventually(within: 10) {
+            let isOver = try eventually {
                 // The kernel sweeps at its leisure; a listing takes out what is over.
                 try router.run(["conntrack", "-L"])
                 return try states() == ["B", "E"]
             }
             #expect(isOver)
             #expect(try a.isAnswered(b.address, 53, from: 5002, expecting: true))
-            let isNew = try eventually(within: 5) { try states() == ["B", "E", "B"] }
+            let isNew = try eventually { try states() == ["B", "E", "B"] }
             #expect(isNew)
+        }
+    }
+
+    @Test("without flowTimeoutInMinutes live flows keep what they were given, new ones get the kernel's (S5, S6)")
+    func removed() throws {
+        var estate = EstateDocuments.guests(
+            "a", "b", rules: [.allow("AllowWeb", 100, "Tcp", "80"), .allow("AllowDns", 110, "Udp", "53")])
+        estate.flowTimeout = 4
+        try TestNetwork.with(estate) { network in
+            let (a, b, router) = (network["a"], network["b"], network.router)
+            let daemon = try network.startDaemon()
+            try b.serve("tcp", 80)
+            try b.serve("udp", 53)
+            /// Sends over a connection and from a port, so that what is left begins anew; gives it, in seconds.
+            let left = { (connection: Int, port: Int) throws -> (tcp: Int?, udp: Int?) in
+                #expect(try a.exchange(connection) == "same")
+                #expect(try a.isAnswered(b.address, 53, from: port, expecting: true))
+                let entries = { (transport: String, port: Int) in
+                    try Self.timeouts(router, "-p", transport, "-s", a.address, "--sport", "\(port)")
+                }
+                return (try entries("tcp", 4000 + connection).first, try entries("udp", port).first)
+            }
+            let given = 200...240
+            #expect(try a.connect(1, to: b.address, 80, from: 4001) == "open")
+            var (tcp, udp) = try left(1, 5001)
+            #expect(tcp.map(given.contains) == true && udp.map(given.contains) == true, "\(tcp ?? -1) \(udp ?? -1)")
+
+            estate.flowTimeout = nil
+            try network.write(estate)
+            #expect(try daemon.reload().result == "applied")
+            // Shorter than what remained before the reload, so that only a new beginning gives it back.
+            try router.run(["conntrack", "-U", "-s", a.address, "--timeout", "60"])
+            (tcp, udp) = try left(1, 5001)
+            #expect(tcp.map(given.contains) == true && udp.map(given.contains) == true, "\(tcp ?? -1) \(udp ?? -1)")
+            #expect(try a.connect(2, to: b.address, 80, from: 4002) == "open")
+            (tcp, udp) = try left(2, 5002)
+            #expect((tcp ?? 0) > 3600 && (1...120).contains(udp ?? 0), "\(tcp ?? -1) \(udp ?? -1)")
         }
     }
 }

@@ -176,7 +176,7 @@ private final class OracleRun {
         }
         for (name, count) in batch.flatMap(\.outcome.counters) { counters[name, default: 0] += count }
         var seen = Seen()
-        _ = eventually(within: 10) {
+        _ = eventually {
             collect(&seen)
             return batch.allSatisfy { item in
                 (item.outcome.verdict == .drop || seen.arrivals[item.packet.flow] != nil)

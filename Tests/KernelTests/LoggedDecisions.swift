@@ -38,7 +38,7 @@ extension TestNetwork {
         to address: String, _ port: Int, _ expected: Set<String>, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         var found: Set<String> = []
-        let isLogged = try eventually(within: 10) {
+        let isLogged = try eventually {
             let decisions = try records().compactMap { LoggedDecision($0) }
             found = Set(decisions.filter { $0.destination == address && $0.port == port }.map(\.description))
             return found == expected

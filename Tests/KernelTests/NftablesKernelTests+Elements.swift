@@ -56,7 +56,8 @@ extension NftablesKernelTests {
             let dumped = try #require(try store.dump(table: "elements").ruleset)
             #expect(dumped.sets.count == 2)
             for set in dumped.sets.values { #expect(set.elements == elements, "round \(round)") }
-            #expect(Change(from: dumped, to: wanted(elements)).isEmpty)
+            let isInForce = Change(from: dumped, to: wanted(elements)).isEmpty
+            #expect(isInForce, "round \(round)")
         }
     }
 
@@ -282,6 +283,7 @@ struct PairedSetKernelTests {
         print("200 updates of a paired set under \(packets) packets")
         #expect(packets > 100_000 && counters[CounterName("mixed")]?.packets == 0, "\(counters)")
         let dumped = try store.dump(table: Self.table).ruleset
-        #expect(Change(from: dumped, to: Self.policy(numbers)).isEmpty)
+        let isInForce = Change(from: dumped, to: Self.policy(numbers)).isEmpty
+        #expect(isInForce)
     }
 }

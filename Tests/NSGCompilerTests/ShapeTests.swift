@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test("sets hold disjoint ascending elements, and none of addresses or ports is empty", arguments: UInt64(0)..<64)
+    @Test("sets hold disjoint ascending elements, and none of addresses or ports is empty", arguments: UInt64(0)..<32)
     func sets(seed: UInt64) {
         let ruleset = CompiledPolicy(.random(seed: seed)).ruleset
         for set in ruleset.sets.values {
@@ -60,21 +60,22 @@ import Testing
         }
     }
 
-    @Test("every name a rule or map uses is there", arguments: UInt64(0)..<64)
+    @Test("every name a rule or map uses is there", arguments: UInt64(0)..<32)
     func references(seed: UInt64) throws {
         let ruleset = CompiledPolicy(.random(seed: seed)).ruleset
         var replayed = Ruleset(table: ruleset.table)
         let change = Change(from: nil, to: ruleset)
         try replayed.apply(change.skeleton + change.build + change.swap + change.sweep)
-        #expect(replayed == ruleset)
+        let isSame = replayed == ruleset
+        #expect(isSame)
     }
 
-    @Test("the same input compiles to the same output", arguments: UInt64(0)..<24)
+    @Test("the same input compiles to the same output", arguments: UInt64(0)..<12)
     func isDeterministic(seed: UInt64) {
         let first = CompiledPolicy(.random(seed: seed)).ruleset
         let second = CompiledPolicy(.random(seed: seed)).ruleset
-        #expect(first == second)
-        #expect(first.description == second.description)
+        let isSame = first == second && first.description == second.description
+        #expect(isSame)
     }
 
     @Test("nothing is enforced without bindings")

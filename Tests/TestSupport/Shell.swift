@@ -166,12 +166,15 @@ package final class Subprocess {
 /// then change links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
-/// Polls until `condition` holds; false when `seconds` have passed first.
-package func eventually(within seconds: Double = 5, _ condition: () throws -> Bool) rethrows -> Bool {
+/// Polls until `condition` holds; false when `seconds` have passed first, which are many, as tests share the processor.
+package func eventually(within seconds: Double = 15, _ condition: () throws -> Bool) rethrows -> Bool {
     let deadline = nsgd_clock_monotonic() + UInt64(seconds * 1e9)
+    // In microseconds. Many conditions start a program, which would take the processor from what is waited for.
+    var pause: UInt32 = 5000
     while true {
         if try condition() { return true }
         if nsgd_clock_monotonic() > deadline { return false }
-        usleep(5000)
+        usleep(pause)
+        pause = min(pause + pause / 2, 40_000)
     }
 }
