@@ -99,7 +99,9 @@ package struct ChainNames: Sendable {
     package func foreignCounter(_ id: ResourceID, _ direction: Direction) -> CounterName {
         CounterName("\(interface(id))/foreign/\(word(direction))")
     }
-    func guardChain(_ id: ResourceID) -> String { "\(interface(id))/foreign" }
+    func guardChain(_ id: ResourceID, _ direction: Direction) -> String {
+        "\(interface(id))/foreign/\(word(direction))"
+    }
 
     private func word(_ direction: Direction) -> String { direction.rawValue.lowercased() }
 
@@ -153,6 +155,8 @@ package enum FixedNames {
     package static let routersCounter = CounterName("dropped/router-advertisements")
     static let portProtocols = SetName("protocols/with-ports")
     static let features = ChainName("features")
+    /// Where what goes out to guests is held against their addresses (S13).
+    static let receivers = "guests/receivers"
     /// Where the security groups of the interface on a side are asked, behind the admin rules.
     static func groups(_ side: DeviceSide, isAgain: Bool) -> String { "groups/\(side)\(isAgain ? "/again" : "")" }
     /// `ct timeout` objects of `flowTimeoutInMinutes`.

@@ -18,9 +18,12 @@ struct GuardCompiler {
     struct Addresses {
         var four: SetName?
         var six: SetName?
+        /// The trampoline to what drops, and counts at its interface, a packet for another than the guest it goes out to.
+        /// One for all: where each interface's chain named the sets itself, one more guest would change every chain.
+        var receivers: ChainName
     }
 
-    /// Nil where no guest is held to its addresses.
+    /// With what `receivers` leads to. Nil where no guest is held to its addresses.
     func addresses(into builder: inout RulesetBuilder) -> Addresses? {
         if guarded.isEmpty { return nil }
         let pairs = guarded.flatMap { guest in guest.addresses.map { (guest.binding.device, $0) } }
@@ -28,32 +31,57 @@ struct GuardCompiler {
             pairs.filter { $0.1.family == family }.map { (device: $0.0, address: $0.1.number) }
         }
         let (four, six) = (of(.ipv4), of(.ipv6))
-        return Addresses(
-            four: four.isEmpty ? nil : builder.deviceAddresses("guests/addresses.v4", .ipv4Address, four),
-            six: six.isEmpty ? nil : builder.deviceAddresses("guests/addresses.v6", .ipv6Address, six))
+        var own = Addresses(receivers: ChainName(ChainName.trampolinePrefix + FixedNames.receivers))
+        if !four.isEmpty { own.four = builder.deviceAddresses("guests/addresses.v4", .ipv4Address, four) }
+        if !six.isEmpty { own.six = builder.deviceAddresses("guests/addresses.v6", .ipv6Address, six) }
+        compileReceivers(own, into: &builder)
+        return own
+    }
+
+    /// What `Addresses.receivers` leads to. Back to the interface's chain with what is for its guest.
+    private func compileReceivers(_ own: Addresses, into builder: inout RulesetBuilder) {
+        let drops = dropMap("devices/guarded-exit", .inbound, into: &builder)
+        let returns = Self.passing(own, .outputDevice, .ipDestination, .ip6Destination, .return)
+        let check = builder.content(
+            FixedNames.receivers, returns + [Rule(.dispatch(.outputDevice, through: drops))])
+        _ = builder.trampoline(FixedNames.receivers, to: check)
+    }
+
+    /// Ends the chain with a verdict where the device and the address are of one guest.
+    private static func passing(
+        _ own: Addresses, _ device: Field, _ four: Field, _ six: Field, _ verdict: Verdict
+    ) -> [Rule] {
+        [(own.four, four, 2), (own.six, six, 10)].compactMap { set, address, family in
+            set.map { set in
+                Rule(
+                    .match(.family, .equals(family)), .membership([device, address], of: set, isIn: true),
+                    .verdict(verdict))
+            }
+        }
+    }
+
+    /// From the devices of guests to chains that count and drop.
+    /// - Parameter exempt: asked first; what it accepts is not dropped.
+    private func dropMap(
+        _ name: String, _ direction: Direction, exempt: ChainName? = nil, into builder: inout RulesetBuilder
+    ) -> SetName {
+        let drops = guarded.sorted { $0.binding.device < $1.binding.device }.map { guest -> SetElement in
+            let counter = names.foreignCounter(guest.binding.networkInterface, direction)
+            builder.add(counter)
+            let chain = builder.content(
+                names.guardChain(guest.binding.networkInterface, direction),
+                (exempt.map { [Rule(.verdict(.jump($0)))] } ?? []) + [Rule(.counter(counter), .verdict(.drop))])
+            return SetElement(.device(guest.binding.device), verdict: .goto(chain))
+        }
+        return builder.set(name, keyType: .deviceName, isInterval: false, isVerdictMap: true, drops)
     }
 
     /// What `prerouting` leads to.
     func compile(_ own: Addresses, into builder: inout RulesetBuilder) -> ChainName {
         let exempt = builder.content("guests/link", Self.exemptions)
-        let drops = guarded.sorted { $0.binding.device < $1.binding.device }.map { guest -> SetElement in
-            let counter = names.foreignCounter(guest.binding.networkInterface, .outbound)
-            builder.add(counter)
-            let chain = builder.content(
-                names.guardChain(guest.binding.networkInterface),
-                [Rule(.verdict(.jump(exempt))), Rule(.counter(counter), .verdict(.drop))])
-            return SetElement(.device(guest.binding.device), verdict: .goto(chain))
-        }
-        let map = builder.set(
-            "devices/guarded", keyType: .deviceName, isInterval: false, isVerdictMap: true, drops)
-        let accepts = [(own.four, Field.ipSource, 2), (own.six, .ip6Source, 10)].compactMap { set, source, family in
-            set.map { set in
-                Rule(
-                    .match(.family, .equals(family)), .membership([.inputDevice, source], of: set, isIn: true),
-                    .verdict(.accept))
-            }
-        }
-        return builder.content("prerouting", accepts + [Rule(.dispatch(.inputDevice, through: map))])
+        let drops = dropMap("devices/guarded", .outbound, exempt: exempt, into: &builder)
+        let accepts = Self.passing(own, .inputDevice, .ipSource, .ip6Source, .accept)
+        return builder.content("prerouting", accepts + [Rule(.dispatch(.inputDevice, through: drops))])
     }
 
     /// What `AddressGuard.exempts` says.

@@ -19,7 +19,7 @@ struct InterfaceCompiler {
     func compile(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName {
         let base = names.interface(binding.networkInterface, direction, isAgain: isAgain)
         var rules = [dropInvalid(binding, into: &builder)]
-        rules += dropForeign(binding, direction, into: &builder)
+        rules += checkReceiver(binding, direction)
         rules += platformRules(binding, direction, into: &builder)
         if let admin = adminList(of: binding, direction) {
             rules.append(Rule(.verdict(.goto(entrance(of: admin, binding, into: &builder)))))
@@ -48,20 +48,9 @@ struct InterfaceCompiler {
     }
 
     /// What is for another than the guest (S13). What comes from another was dropped before conntrack saw it.
-    private func dropForeign(
-        _ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
-    ) -> [Rule] {
-        guard direction == .inbound, let own = guests, book.estate.guardedAddresses(of: binding) != nil else {
-            return []
-        }
-        let counter = names.foreignCounter(binding.networkInterface, .inbound)
-        builder.add(counter)
-        let drop: [Step] = [.counter(counter), .verdict(.drop)]
-        let families = [(own.four, Field.ipDestination, UInt128(2)), (own.six, .ip6Destination, 10)]
-        return families.map { set, destination, family in
-            let isForeign = set.map { Step.membership([.outputDevice, destination], of: $0, isIn: false) }
-            return Rule([.match(.family, .equals(family)), isForeign].compactMap(\.self) + drop)
-        }
+    private func checkReceiver(_ binding: Binding, _ direction: Direction) -> [Rule] {
+        guard direction == .inbound, let guests, book.estate.guardedAddresses(of: binding) != nil else { return [] }
+        return [Rule(.verdict(.jump(guests.receivers)))]
     }
 
     // MARK: Platform

@@ -35,7 +35,9 @@ struct ListCompiler {
             if !use.writesLabel { action.append(.setLabel(FlowLabel.refused)) }
             action += [packetCopy(.denied(use.slot, number))].compactMap(\.self) + [.verdict(.drop)]
         }
-        return RuleCompiler(rule: resolved, network: list.key.virtualNetwork, names: names, action: action)
-            .compile(into: &builder)
+        return resolved.alternatives.flatMap {
+            RuleCompiler(rule: $0, network: list.key.virtualNetwork, names: names, action: action)
+                .compile(into: &builder)
+        }
     }
 }

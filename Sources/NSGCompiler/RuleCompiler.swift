@@ -119,15 +119,13 @@ struct RuleCompiler {
         let elements = addresses.ranges.map { SetElement(.values(widened($0))) }
         let base = names.addresses(scope, in: network)
         let suffix = keyType == .ipv4Address ? ".v4" : ".v6"
-        if scope.isNamed, elements.count > Self.mostOfSmallSet {
-            return .lookup(field, in: builder.pairedSet(base + suffix, keyType: keyType, elements))
+        if scope.isNamed, elements.count > RulesetBuilder.mostOfSmallSet {
+            return .lookup(
+                field, in: builder.pairedSet(base + suffix, keyType: keyType, isInterval: true, elements))
         }
         return .lookup(
             field, in: builder.set(base, keyType: keyType, isInterval: true, elements, suffix: suffix))
     }
-
-    /// A smaller set is sent whole when it changes: less than the two copies of a paired set would cost all the time.
-    private static let mostOfSmallSet = 128
 
     /// Equality, a prefix where the range is one, or the range.
     private func comparison<Bound: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<Bound>) -> Comparison {

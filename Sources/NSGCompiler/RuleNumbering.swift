@@ -128,10 +128,11 @@ extension PolicyBook {
 
     var hasAdminLists: Bool { boundLists.contains { $0.key.level == .admin } }
 
-    /// The lists of interfaces that are bound on this host, each once per interface, in the order of the bindings.
+    /// The lists of interfaces that are bound on this host, each once, in the order of the bindings.
     package var boundLists: [PolicyList] {
-        estate.bindings.flatMap { binding in
+        var seen: Set<PolicyList.Key> = []
+        return estate.bindings.flatMap { binding in
             Direction.allCases.flatMap { lists(of: binding.networkInterface, $0) }
-        }
+        }.filter { seen.insert($0.key).inserted }
     }
 }

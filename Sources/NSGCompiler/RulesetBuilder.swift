@@ -31,21 +31,30 @@ struct RulesetBuilder {
         return name
     }
 
+    /// A smaller set is sent whole when it changes: less than the two copies of a paired set would cost all the time.
+    static let mostOfSmallSet = 128
+
     /// The set of (device, address) pairs, for `iifname . ip saddr` and the like.
+    /// - Parameter base: the set's name where it is large (`pairedSet`).
     mutating func deviceAddresses(_ base: String, _ address: KeyType, _ pairs: [(device: String, address: UInt128)])
         -> SetName
     {
         let elements = pairs.sorted { ($0.device, $0.address) < ($1.device, $1.address) }.map {
             SetElement(.concatenation([.device($0.device), .values($0.address...$0.address)]))
         }
-        return set(base, keyType: .concatenation([.deviceName, address]), isInterval: false, elements)
+        let keyType = KeyType.concatenation([.deviceName, address])
+        return elements.count > Self.mostOfSmallSet
+            ? pairedSet(base, keyType: keyType, isInterval: false, elements)
+            : set(base, keyType: keyType, isInterval: false, elements)
     }
 
     /// A set that keeps its name when its content changes, so that only the difference is sent (`NamedSet.isPaired`).
     /// - Parameter name: of what the set stands for; nothing else may have it.
-    mutating func pairedSet(_ name: String, keyType: KeyType, _ elements: [SetElement]) -> SetName {
+    mutating func pairedSet(
+        _ name: String, keyType: KeyType, isInterval: Bool, _ elements: [SetElement]
+    ) -> SetName {
         let name = SetName(salt.isEmpty ? name : "\(name).\(hash([]))")
-        add(NamedSet(name, keyType: keyType, isInterval: true, isPaired: true, elements: elements))
+        add(NamedSet(name, keyType: keyType, isInterval: isInterval, isPaired: true, elements: elements))
         return name
     }
 

@@ -7,23 +7,37 @@ package struct PolicyBook: Sendable {
     private var lists: [PolicyList.Key: PolicyList] = [:]
     private var services: [ResourceID: [PlatformService]] = [:]
 
-    /// O(interfaces + rules of each distinct list).
+    /// O(interfaces + rules of each group and of each distinct list).
     package init(_ estate: Estate) {
         self.estate = estate
-        var expansion = ScopeExpansion(estate)
+        var sources = Sources(estate)
+        var exempt: [ExemptionKey: [PlatformService]] = [:]
         for interface in estate.networkInterfaces.values {
             guard let network = estate.virtualNetwork(of: interface) else { continue }
-            services[interface.id] = estate.exemptServices(at: interface)
+            let subnet = sources.subnet(of: interface)
             for direction in Direction.allCases {
-                let stages = estate.groups(at: interface, direction)
-                let admin = addAdminRules(direction, at: interface, in: network, &expansion)
+                let stages = estate.groups(at: interface, in: subnet, direction)
+                let admin =
+                    estate.takesAdminRules(interface, in: subnet)
+                    ? addAdminRules(direction, in: network, &sources) : nil
                 keys[interface.id, default: [:]][direction] =
                     [admin].compactMap(\.self)
                     + stages.map { level, group in
-                        add(group, at: level, direction, on: interface, in: network, &expansion)
+                        add(group, at: level, direction, on: interface, in: network, &sources)
                     }
             }
+            let key = ExemptionKey(
+                lists: keys[interface.id]?[.outbound] ?? [], isDiverted: subnet?.divertsDefaultRoute ?? false)
+            let services = exempt[key] ?? estate.exemptServices(at: interface, in: subnet)
+            exempt[key] = services
+            self.services[interface.id] = services
         }
+    }
+
+    /// All that `exemptServices` depends on: a list's key tells which rules of a group apply.
+    private struct ExemptionKey: Hashable {
+        var lists: [PolicyList.Key]
+        var isDiverted: Bool
     }
 
     /// The lists a first packet meets at an interface, in order (S2): admin rules, then inbound subnet and NIC, outbound
@@ -37,30 +51,27 @@ package struct PolicyBook: Sendable {
 
     /// Nil where no admin rule applies.
     private mutating func addAdminRules(
-        _ direction: Direction, at interface: NetworkInterface, in network: VirtualNetwork,
-        _ expansion: inout ScopeExpansion
+        _ direction: Direction, in network: VirtualNetwork, _ sources: inout Sources
     ) -> PolicyList.Key? {
-        guard estate.takesAdminRules(interface), let manager = estate.managers(of: network).first?.manager.id
-        else { return nil }
+        guard let (manager, rules) = sources.adminRules(in: network, direction), !rules.isEmpty else { return nil }
         let key = PolicyList.Key(
             owner: manager, level: .admin, direction: direction, virtualNetwork: network.id, memberships: [])
         if lists[key] == nil {
-            let rules = estate.adminRules(in: network, direction)
-            guard !rules.isEmpty else { return nil }
             lists[key] = PolicyList(
                 key: key,
-                rules: (rules + [.noAdminRule(of: manager, direction)]).map { expansion.resolved($0, in: network) })
+                rules: (rules + [.noAdminRule(of: manager, direction)]).map {
+                    sources.expansion.resolved($0, in: network)
+                })
         }
         return key
     }
 
     private mutating func add(
         _ group: NetworkSecurityGroup, at level: PolicyLevel, _ direction: Direction, on interface: NetworkInterface,
-        in network: VirtualNetwork, _ expansion: inout ScopeExpansion
+        in network: VirtualNetwork, _ sources: inout Sources
     ) -> PolicyList.Key {
-        let rules = group.rules(direction)
-        let named = Set(rules.flatMap { $0.ownApplicationSecurityGroups ?? [] })
-        let memberships = interface.applicationSecurityGroups.intersection(named)
+        let (rules, named) = sources.rules(of: group, direction)
+        let memberships = named.isEmpty ? [] : interface.applicationSecurityGroups.intersection(named)
         let key = PolicyList.Key(
             owner: group.id, level: level, direction: direction, virtualNetwork: network.id,
             memberships: memberships.sorted())
@@ -69,9 +80,60 @@ package struct PolicyBook: Sendable {
             let applicable = rules.filter {
                 $0.ownApplicationSecurityGroups.map { !memberships.isDisjoint(with: $0) } ?? true
             }
-            lists[key] = PolicyList(key: key, rules: applicable.map { expansion.resolved($0, in: network) })
+            lists[key] = PolicyList(key: key, rules: applicable.map { sources.expansion.resolved($0, in: network) })
         }
         return key
+    }
+}
+
+/// What many interfaces share, looked up once.
+private struct Sources {
+    private let estate: Estate
+    private let subnets: [ResourceID: Subnet]
+    private var groupRules: [DirectionOf: (rules: [SecurityRule], named: Set<ResourceID>)] = [:]
+    private var networkRules: [DirectionOf: (manager: ResourceID, rules: [SecurityRule])?] = [:]
+    var expansion: ScopeExpansion
+
+    /// Of a security group or of a virtual network.
+    private struct DirectionOf: Hashable {
+        var id: ResourceID
+        var direction: Direction
+    }
+
+    init(_ estate: Estate) {
+        self.estate = estate
+        subnets = Dictionary(estate.virtualNetworks.values.flatMap(\.subnets).map { ($0.id, $0) }) { first, _ in first }
+        expansion = ScopeExpansion(estate)
+    }
+
+    /// That of the first IP configuration.
+    func subnet(of interface: NetworkInterface) -> Subnet? {
+        interface.ipConfigurations.first.flatMap { subnets[$0.subnet] }
+    }
+
+    /// A group's rules in order, and the application security groups that they name on the interface's own side.
+    mutating func rules(
+        of group: NetworkSecurityGroup, _ direction: Direction
+    ) -> (rules: [SecurityRule], named: Set<ResourceID>) {
+        let key = DirectionOf(id: group.id, direction: direction)
+        if let known = groupRules[key] { return known }
+        let rules = group.rules(direction)
+        let found = (rules, Set(rules.flatMap { $0.ownApplicationSecurityGroups ?? [] }))
+        groupRules[key] = found
+        return found
+    }
+
+    /// With the manager that their list is named after; nil where no manager reaches the network.
+    mutating func adminRules(
+        in network: VirtualNetwork, _ direction: Direction
+    ) -> (manager: ResourceID, rules: [SecurityRule])? {
+        let key = DirectionOf(id: network.id, direction: direction)
+        if let known = networkRules[key] { return known }
+        let found = estate.managers(of: network).first.map {
+            ($0.manager.id, estate.adminRules(in: network, direction))
+        }
+        networkRules.updateValue(found, forKey: key)
+        return found
     }
 }
 
@@ -86,9 +148,8 @@ extension SecurityRule {
 
 extension Estate {
     fileprivate func groups(
-        at interface: NetworkInterface, _ direction: Direction
+        at interface: NetworkInterface, in subnet: Subnet?, _ direction: Direction
     ) -> [(PolicyLevel, NetworkSecurityGroup)] {
-        let subnet = subnet(of: interface)
         if interface.isPrivateEndpoint, subnet?.filtersPrivateEndpoints != true { return [] }
         let inbound: [(PolicyLevel, ResourceID?)] = [
             (.subnet, subnet?.networkSecurityGroup), (.nic, interface.networkSecurityGroup),
@@ -98,26 +159,22 @@ extension Estate {
         }
     }
 
-    fileprivate func takesAdminRules(_ interface: NetworkInterface) -> Bool {
-        !interface.isPrivateEndpoint && subnet(of: interface)?.takesAdminRules ?? true
-    }
-
-    fileprivate func subnet(of interface: NetworkInterface) -> Subnet? {
-        interface.ipConfigurations.first.flatMap { subnet($0.subnet) }
+    fileprivate func takesAdminRules(_ interface: NetworkInterface, in subnet: Subnet?) -> Bool {
+        !interface.isPrivateEndpoint && subnet?.takesAdminRules ?? true
     }
 
     /// S9: all, but those that a Deny rule of the interface's groups names, and KMS where the default route leads
     /// elsewhere.
-    fileprivate func exemptServices(at interface: NetworkInterface) -> [PlatformService] {
-        var rules = groups(at: interface, .outbound).flatMap(\.1.securityRules)
-        if takesAdminRules(interface), let network = virtualNetwork(of: interface) {
+    fileprivate func exemptServices(at interface: NetworkInterface, in subnet: Subnet?) -> [PlatformService] {
+        var rules = groups(at: interface, in: subnet, .outbound).flatMap(\.1.securityRules)
+        if takesAdminRules(interface, in: subnet), let network = virtualNetwork(of: interface) {
             rules += adminRules(in: network, .outbound)
         }
         let filtered = Set(
             rules.flatMap { rule in
                 rule.access == .deny && rule.direction == .outbound ? rule.destination.serviceTags : []
             })
-        let isDiverted = subnet(of: interface)?.divertsDefaultRoute ?? false
+        let isDiverted = subnet?.divertsDefaultRoute ?? false
         return PlatformService.allCases.filter { service in
             if service == .kms, isDiverted { return false }
             return service.tag.map { !filtered.contains($0) } ?? true

@@ -16,16 +16,33 @@ package struct ResolvedRule: Hashable, Sendable {
     package var sourcePorts: IntervalSet<UInt16>
     package var destination: AddressSet
     package var destinationPorts: IntervalSet<UInt16>
+    /// Of a side that lists several items (`AddressScope.either`): what it is the union of. Parts may overlap. Empty for
+    /// other sides.
+    package var sourceParts: [AddressPart]
+    package var destinationParts: [AddressPart]
 
     package init(
         rule: SecurityRule, source: AddressSet, sourcePorts: IntervalSet<UInt16>, destination: AddressSet,
-        destinationPorts: IntervalSet<UInt16>
+        destinationPorts: IntervalSet<UInt16>, sourceParts: [AddressPart] = [], destinationParts: [AddressPart] = []
     ) {
         self.rule = rule
         self.source = source
         self.sourcePorts = sourcePorts
         self.destination = destination
         self.destinationPorts = destinationPorts
+        self.sourceParts = sourceParts
+        self.destinationParts = destinationParts
+    }
+}
+
+/// One named item of a side, or all its prefixes.
+package struct AddressPart: Hashable, Sendable {
+    package var scope: AddressScope
+    package var addresses: AddressSet
+
+    package init(scope: AddressScope, addresses: AddressSet) {
+        self.scope = scope
+        self.addresses = addresses
     }
 }
 

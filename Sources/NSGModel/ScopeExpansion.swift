@@ -4,6 +4,7 @@ import NetworkTypes
 /// prefixes, and many rules name it.
 struct ScopeExpansion {
     private let estate: Estate
+    private let members: [ResourceID: [IPPrefix]]
     private var known: [Key: AddressSet] = [:]
 
     /// `VirtualNetwork` alone means something else in each network.
@@ -12,7 +13,10 @@ struct ScopeExpansion {
         var network: ResourceID?
     }
 
-    init(_ estate: Estate) { self.estate = estate }
+    init(_ estate: Estate) {
+        self.estate = estate
+        members = estate.membersOfApplicationSecurityGroups
+    }
 
     /// On interfaces of `network`.
     mutating func addresses(_ scope: AddressScope, in network: VirtualNetwork) -> AddressSet {
@@ -27,7 +31,7 @@ struct ScopeExpansion {
         }
         let key = Key(scope: scope, network: scope == .serviceTag(.virtualNetwork) ? network.id : nil)
         if let found = known[key] { return found }
-        let found = estate.lookUp(scope, in: network)
+        let found = lookUp(scope, in: network)
         known[key] = found
         return found
     }
@@ -39,21 +43,44 @@ struct ScopeExpansion {
         return ResolvedRule(
             rule: rule, source: addresses(rule.source, in: network),
             sourcePorts: IntervalSet(rule.sourcePorts.map(\.bounds)),
-            destination: addresses(rule.destination, in: network), destinationPorts: ports)
+            destination: addresses(rule.destination, in: network), destinationPorts: ports,
+            sourceParts: parts(of: rule.source, in: network), destinationParts: parts(of: rule.destination, in: network)
+        )
+    }
+
+    private mutating func parts(of scope: AddressScope, in network: VirtualNetwork) -> [AddressPart] {
+        guard case .either = scope else { return [] }
+        return scope.parts.map { AddressPart(scope: $0, addresses: addresses($0, in: network)) }
+    }
+
+    private func lookUp(_ scope: AddressScope, in network: VirtualNetwork) -> AddressSet {
+        switch scope {
+        case .serviceTag(let tag): estate.addresses(tag, in: network)
+        case .applicationSecurityGroups(let groups): AddressSet(Set(groups).flatMap { members[$0] ?? [] })
+        case .networkGroup(let group): AddressSet(estate.prefixes(ofNetworksIn: group))
+        case .any, .prefixes, .either: AddressSet()
+        }
+    }
+}
+
+extension AddressScope {
+    /// Each named item by itself, once, then all prefixes as one. What is listed side by side means their union.
+    fileprivate var parts: [AddressScope] {
+        var (named, prefixes): ([AddressScope], [IPPrefix]) = ([], [])
+        for item in items {
+            if case .prefixes(let more) = item { prefixes += more } else if !named.contains(item) { named.append(item) }
+        }
+        return named + (prefixes.isEmpty ? [] : [.prefixes(prefixes)])
+    }
+
+    private var items: [AddressScope] {
+        if case .either(let scopes) = self { scopes.flatMap(\.items) } else { [self] }
     }
 }
 
 extension Estate {
-    fileprivate func lookUp(_ scope: AddressScope, in network: VirtualNetwork) -> AddressSet {
-        switch scope {
-        case .serviceTag(let tag): addresses(tag, in: network)
-        case .applicationSecurityGroups(let groups): addresses(ofMembersOf: Set(groups))
-        case .networkGroup(let group): AddressSet(prefixes(ofNetworksIn: group))
-        case .any, .prefixes, .either: AddressSet()
-        }
-    }
 
-    private func addresses(_ tag: ServiceTag, in network: VirtualNetwork) -> AddressSet {
+    fileprivate func addresses(_ tag: ServiceTag, in network: VirtualNetwork) -> AddressSet {
         switch tag {
         case .virtualNetwork: AddressSet(network.tagPrefixes(probe: platform.probe))
         case .internet: InternetPrefixes.addresses
@@ -61,10 +88,15 @@ extension Estate {
         }
     }
 
-    private func addresses(ofMembersOf groups: Set<ResourceID>) -> AddressSet {
-        let members = networkInterfaces.values.flatMap(\.ipConfigurations).filter { configuration in
-            configuration.applicationSecurityGroups.contains { groups.contains($0) }
+    /// Addresses of member IP configurations, by group (S11).
+    fileprivate var membersOfApplicationSecurityGroups: [ResourceID: [IPPrefix]] {
+        var members: [ResourceID: [IPPrefix]] = [:]
+        for configuration in networkInterfaces.values.flatMap(\.ipConfigurations) {
+            guard let address = configuration.address else { continue }
+            for group in configuration.applicationSecurityGroups {
+                members[group, default: []].append(IPPrefix(address))
+            }
         }
-        return AddressSet(members.compactMap(\.address).map { IPPrefix($0) })
+        return members
     }
 }

@@ -61,6 +61,32 @@ extension NftablesKernelTests {
         }
     }
 
+    @Test("so is a paired set of devices and addresses, as guests are held to them (S13)")
+    func editsConcatenations() throws {
+        var random = SplitMix64(seed: 13)
+        let store = try KernelRulesetStore()
+        defer { _ = try? store.commit([.deleteTable], table: "guests", expecting: nil) }
+        let names = ["tap1", "tap10", "tap2", "veth-web", "a23456789012345"]
+        for round in 0..<40 {
+            let elements = (0..<(round % 10 == 9 ? 0 : 300)).map { _ in
+                let address = UInt128.random(in: 0...400, using: &random)
+                return SetKey.concatenation([.device(random.pick(names)), .values(address...address)])
+            }
+            let set = NamedSet(
+                SetName("guests/addresses.v4"), keyType: .concatenation([.deviceName, .ipv4Address]), isInterval: false,
+                isPaired: true, elements: Set(elements).sorted().map { SetElement($0) })
+            let wanted = Ruleset(table: "guests", sets: [set])
+            let (inForce, generation) = try store.dump(table: "guests")
+            let change = Change(from: inForce, to: wanted)
+            let operations = change.skeleton + change.build + change.swap + change.sweep
+            _ = try store.commitInParts(operations, table: "guests", expecting: generation)
+            let dumped = try #require(try store.dump(table: "guests").ruleset)
+            #expect(dumped.sets.count == 2)
+            for present in dumped.sets.values { #expect(present.elements == set.elements, "round \(round)") }
+            #expect(Change(from: dumped, to: wanted).isEmpty)
+        }
+    }
+
     @Test("elements are deleted by the thousand, by key, in sets of any kind; one that is not there is refused")
     func deletesElements() throws {
         let store = try KernelRulesetStore(sendBufferLimit: 106496)

@@ -17,6 +17,13 @@ import Testing
         if rules == 0 { #expect(depth <= 8) }
     }
 
+    @Test(
+        "chains nest less than 16 deep, whatever stands on the way: routers, guests, admin rules",
+        arguments: UInt64(0)..<64)
+    func depth(seed: UInt64) throws {
+        #expect(try #require(CompiledPolicy(.random(seed: seed)).ruleset.depth) <= 15)
+    }
+
     @Test("names are nft's, and no longer than the kernel's", arguments: UInt64(0)..<24)
     func names(seed: UInt64) {
         var estate = seed == 0 ? Estate.large(rules: 300) : .random(seed: seed)

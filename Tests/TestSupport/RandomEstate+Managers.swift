@@ -51,7 +51,7 @@ extension EstateMaker {
     /// Tags, prefixes and groups of networks, one or side by side.
     private mutating func side(_ groups: [ResourceID]) -> AddressScope {
         if chance(25) { return .any }
-        let scopes = (0..<(chance(30) ? 2 : 1)).map { _ -> AddressScope in
+        let scopes = (0..<(chance(30) ? int(2...5) : 1)).map { _ -> AddressScope in
             switch int(0...2) {
             case 0: .serviceTag(tag())
             case 1: .networkGroup(pick(groups))
