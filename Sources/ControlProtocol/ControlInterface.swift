@@ -111,22 +111,25 @@ package enum ControlInterface {
           remote: string
         )
 
-        # One security group or list of admin rules; file is FILE:LINE of a rule that is not a default one.
+        # One security group or list of admin rules; file is FILE:LINE of a rule that is not a default one. Where no admin rule
+        # matched, ruleName is empty and there is no priority.
         type VerifyStage (
           level: (admin, subnet, nic),
           networkSecurityGroup: string,
           ruleName: string,
-          priority: int,
-          access: (Allow, Deny),
+          priority: ?int,
+          access: (Allow, Deny, AlwaysAllow),
           file: ?string
         )
 
+        # platform: passes whatever the rules say. reason: why the packet is dropped whatever they say; then no rule is named.
         type VerifyAnswer (
           access: (Allow, Deny),
           ruleName: string,
           ruleId: string,
           stages: []VerifyStage,
           platform: ?bool,
+          reason: ?string,
           explanation: ?object
         )
 

@@ -82,7 +82,7 @@ extension StageRecord {
         line.append("level", level.rawValue)
         line.append("networkSecurityGroup", rule.group.description)
         line.append("ruleName", rule.qualifiedName)
-        line.append("priority", number: priority.value)
+        if !rule.kind.isNoAdminRule(rule.name) { line.append("priority", number: priority.value) }
         line.append("access", access.rawValue)
         if let location { line.append("file", location.description) }
         line.append("derived", ifTrue: isDerived)

@@ -84,29 +84,37 @@ struct GuardCompiler {
         return builder.content("prerouting", accepts + [Rule(.dispatch(.inputDevice, through: drops))])
     }
 
-    /// What `AddressGuard.exempts` says.
-    private static let exemptions: [Rule] = {
-        let four: [Step] = [.match(.family, .equals(2)), .match(.ipSource, .equals(0))]
-        let unspecified: [Step] = [.match(.family, .equals(10)), .match(.ip6Source, .equals(0))]
-        let linkLocal: [Step] = [.match(.family, .equals(10)), .match(.ip6Source, .prefix(0xfe80 << 112, length: 10))]
-        let isProtocol = { (number: IPProtocol) in Step.match(.protocol, .equals(UInt128(number.rawValue))) }
-        let ports = { (source: UInt128, destination: UInt128) -> [Step] in
-            [isProtocol(.udp), .match(.sourcePort, .equals(source)), .match(.destinationPort, .equals(destination))]
-        }
-        let types = { (ranges: [ClosedRange<UInt8>]) in
-            ranges.map { range -> [Step] in
-                [isProtocol(.icmpv6), .match(.icmpv6Type, Comparison(widening: range))]
+    private static let exemptions: [Rule] = AddressGuard.exemptions.flatMap { messages -> [Rule] in
+        let isIPv4 = messages.source.family == .ipv4
+        let beginning: [Step] = [
+            .match(.family, .equals(isIPv4 ? 2 : 10)),
+            .match(isIPv4 ? .ipSource : .ip6Source, Comparison(messages.source)),
+            .match(.protocol, .equals(UInt128(messages.protocol.rawValue))),
+        ]
+        let kinds: [[Step]] =
+            switch messages.kind {
+            case .all: [[]]
+            case .ports(let source, let destination):
+                [
+                    [
+                        .match(.sourcePort, .equals(UInt128(source))),
+                        .match(.destinationPort, .equals(UInt128(destination))),
+                    ]
+                ]
+            case .types(let ranges): ranges.map { [.match(.icmpv6Type, Comparison(widening: $0))] }
             }
-        }
-        let matches =
-            [four + ports(68, 67), four + [isProtocol(.igmp)], linkLocal + ports(546, 547)]
-            + types(AddressGuard.unspecifiedICMPv6Types).map { unspecified + $0 }
-            + types(AddressGuard.linkLocalICMPv6Types).map { linkLocal + $0 }
-        return matches.map { Rule($0 + [.verdict(.accept)]) }
-    }()
+        return kinds.map { Rule(beginning + $0 + [.verdict(.accept)]) }
+    }
 }
 
 extension Comparison {
+    /// Equality with an address, or the prefix.
+    fileprivate init(_ prefix: IPPrefix) {
+        let number = prefix.address.number
+        let isAddress = prefix.length == (prefix.family == .ipv4 ? 32 : 128)
+        self = isAddress ? .equals(number) : .prefix(number, length: prefix.length)
+    }
+
     /// Equality with the one value of a range, or the range.
     init(widening range: ClosedRange<UInt8>) {
         self =

@@ -62,42 +62,59 @@ struct InterfaceCompiler {
         guard direction == .outbound else { return [] }
         let slot = LabelSlot(side: DeviceSide(direction, binding.attachment), level: .platform)
         var rules: [Rule] = []
-        for (number, addresses, ports) in endpoints(at: binding.networkInterface) {
+        for service in endpoints(at: binding.networkInterface) {
             let (steps, label) = action(of: PlatformRules.allow, in: slot, into: &builder)
             rules += compiled(
-                PlatformRules.allow, number, addresses, ports,
+                PlatformRules.allow, service,
                 then: steps + (isAgain ? [] : [label]) + [.verdict(.return)], into: &builder)
         }
         if book.estate.blocksOutboundSMTP {
             let (steps, _) = action(of: PlatformRules.blockSMTP, in: slot, into: &builder)
             let mark = DecisionMark.denied(slot, numbering.assigned(to: PlatformRules.blockSMTP))
+            // The network's own space is no Internet, be it public.
+            let own = AddressSet(book.estate.ownPrefixes(at: binding.networkInterface))
+            let mail = Endpoints(
+                protocol: .tcp, addresses: InternetPrefixes.addresses.subtracting(own), ports: IntervalSet([25...25]))
             rules += compiled(
-                PlatformRules.blockSMTP, .tcp, InternetPrefixes.addresses, IntervalSet([25...25]),
+                PlatformRules.blockSMTP, mail,
                 then: steps + (isAgain ? [.setLabel(FlowLabel.refused)] : [])
                     + [packetCopy(mark)].compactMap(\.self) + [.verdict(.drop)], into: &builder)
         }
         return rules
     }
 
+    /// Where a service is asked, or what is no service blocked.
+    private struct Endpoints {
+        var `protocol`: RuleProtocol
+        var addresses: AddressSet
+        var ports: IntervalSet<UInt16>
+        var sourcePorts: IntervalSet<UInt16> = .all
+    }
+
     /// The services' endpoints, those at the same addresses in one.
-    private func endpoints(
-        at interface: ResourceID
-    ) -> [(protocol: RuleProtocol, addresses: AddressSet, ports: IntervalSet<UInt16>)] {
+    private func endpoints(at interface: ResourceID) -> [Endpoints] {
         struct Place: Hashable {
             var `protocol`: RuleProtocol
             var addresses: AddressSet
+            var sourcePort: UInt16?
         }
         var order: [Place] = []
         var ports: [Place: [ClosedRange<UInt16>]] = [:]
         for service in book.exemptServices(at: interface) {
             let addresses = AddressSet(service.addresses(book.estate.platform))
             for endpoint in service.endpoints {
-                let place = Place(protocol: endpoint.protocol == .tcp ? .tcp : .udp, addresses: addresses)
+                let place = Place(
+                    protocol: endpoint.protocol == .tcp ? .tcp : .udp, addresses: addresses,
+                    sourcePort: endpoint.sourcePort)
                 if ports[place] == nil { order.append(place) }
                 ports[place, default: []].append(endpoint.port...endpoint.port)
             }
         }
-        return order.map { ($0.protocol, $0.addresses, IntervalSet(ports[$0] ?? [])) }
+        return order.map { place in
+            Endpoints(
+                protocol: place.protocol, addresses: place.addresses, ports: IntervalSet(ports[place] ?? []),
+                sourcePorts: place.sourcePort.map { IntervalSet([$0...$0]) } ?? .all)
+        }
     }
 
     private func action(
@@ -109,13 +126,13 @@ struct InterfaceCompiler {
     }
 
     private func compiled(
-        _ rule: SecurityRule, _ number: RuleProtocol, _ addresses: AddressSet, _ ports: IntervalSet<UInt16>,
-        then action: [Step], into builder: inout RulesetBuilder
+        _ rule: SecurityRule, _ endpoints: Endpoints, then action: [Step], into builder: inout RulesetBuilder
     ) -> [Rule] {
         var rule = rule
-        rule.protocol = number
+        rule.protocol = endpoints.protocol
         let resolved = ResolvedRule(
-            rule: rule, source: .all, sourcePorts: .all, destination: addresses, destinationPorts: ports)
+            rule: rule, source: .all, sourcePorts: endpoints.sourcePorts, destination: endpoints.addresses,
+            destinationPorts: endpoints.ports)
         return RuleCompiler(rule: resolved, network: rule.owner, names: names, action: action).compile(into: &builder)
     }
 

@@ -24,7 +24,7 @@ struct RuleCompiler {
     private var comment: String {
         switch rule.rule.kind {
         case .platform: rule.rule.name
-        case .admin where rule.rule.name.isEmpty: "no admin rule"
+        case .admin where rule.rule.isNoAdminRule: "no admin rule"
         case .admin, .custom, .default: "\(rule.rule.priority) \(rule.rule.name)"
         }
     }
@@ -48,9 +48,10 @@ struct RuleCompiler {
 
     // MARK: Protocol and ports
 
-    /// The ways in which a packet can match, no two of them at once; none where the rule matches nothing: ports under a
-    /// protocol that has none (S1).
+    /// The ways in which a packet can match, no two of them at once; none where the rule matches nothing: a side without
+    /// ports, or ports under a protocol that has none (S1).
     private func transports(into builder: inout RulesetBuilder) -> [[Step]] {
+        if rule.sourcePorts.isEmpty || rule.destinationPorts.isEmpty { return [] }
         let anyPort = rule.sourcePorts.isAll && rule.destinationPorts.isAll
         switch rule.rule.protocol {
         case .any where anyPort: return [[]]

@@ -40,6 +40,38 @@ struct AdminRuleDraft {
         priority = fields.adminPriority()
         source = AdminRuleSideDraft("source", fields, rule: id)
         destination = AdminRuleSideDraft("destination", fields, rule: id)
+        checkFamilies(fields["destinations"]?.place ?? place, element.diagnostics)
+        checkPlatformTags(element.diagnostics)
+    }
+
+    /// Azure's refusal of such a rule in a security group. Lists with prefixes of both families are taken, and so is what
+    /// stands for addresses by a name and may have none of a family.
+    private func checkFamilies(_ place: Place, _ diagnostics: Diagnostics) {
+        guard let ours = source?.writtenFamilies, let theirs = destination?.writtenFamilies,
+            ours.isDisjoint(with: theirs)
+        else { return }
+        diagnostics.report(
+            .differentAddressFamilies, at: place,
+            """
+            Resource \(shown(id.description)) contains IP addresses or prefixes that belong to different address families: \
+            its sources and its destinations share none.
+            """, remedy: "write sources and destinations of one family")
+    }
+
+    private func checkPlatformTags(_ diagnostics: Diagnostics) {
+        let check = PlatformTagCheck(
+            title: title, access: access, direction: direction, protocol: self.protocol,
+            destinationPorts: destination?.ports ?? [], words: ("Any", "destinationPortRanges"))
+        for (side, isSource) in [(source, true), (destination, false)] {
+            for case .serviceTag(let tag, let place)? in side?.items ?? [] where tag.isPlatform {
+                check.report(tag, at: place, isSource: isSource, to: diagnostics)
+                guard let count = side?.items.count, count > 1 else { continue }
+                diagnostics.report(
+                    .securityRuleInvalidPlatformTag, at: place,
+                    "\(shown(tag.description)) must be the only item of its side; \(count) are listed.",
+                    remedy: "write a rule for it alone")
+            }
+        }
     }
 
     /// For messages.
@@ -71,6 +103,12 @@ struct AdminRuleSideDraft {
     var items: [Item]
     /// Never empty.
     var ports: [PortRange]
+
+    /// Nil where something else than prefixes may stand for addresses of any family.
+    var writtenFamilies: Set<IPFamily>? {
+        let families = items.compactMap { if case .prefix(let prefix) = $0 { prefix.family } else { nil } }
+        return items.isEmpty || families.count < items.count ? nil : Set(families)
+    }
 
     var prefixCount: Int { items.count { if case .prefix = $0 { true } else { false } } }
 

@@ -59,34 +59,13 @@ struct SecurityRuleDraft {
             """, remedy: "write one rule for IPv4 and one for IPv6")
     }
 
-    /// Rules that name the platform's own services take its exemption away, and can do nothing else (FACTS d1).
     private func checkPlatformTags(_ diagnostics: Diagnostics) {
+        let check = PlatformTagCheck(
+            title: "Security rule \(shown(id.description))", access: access, direction: direction,
+            protocol: self.protocol, destinationPorts: destination.ports, words: ("*", "destinationPortRange"))
         for (side, isSource) in [(source, true), (destination, false)] {
             guard case .serviceTag(let tag, let place) = side.addresses, tag.isPlatform else { continue }
-            if access == .allow {
-                diagnostics.report(
-                    .securityRuleInvalidAccessType, at: place,
-                    "Security rule \(shown(id.description)) has access Allow, and \(shown(tag.description)) can only be denied.",
-                    remedy: "set access to Deny, or remove the rule: this traffic passes without one")
-            }
-            if isSource || direction == .inbound {
-                diagnostics.report(
-                    .securityRuleInvalidPlatformTag, at: place,
-                    "\(shown(tag.description)) can only be the destination of an outbound rule.",
-                    remedy: "set direction to Outbound and name the tag as destination")
-            }
-            if self.protocol != .any, self.protocol != nil {
-                diagnostics.report(
-                    .securityRuleInvalidPlatformTag, at: place,
-                    "DNS exfiltration tags must be used with \"*\" as a protocol.",
-                    remedy: "set protocol to *")
-            }
-            if !destination.ports.isEmpty, destination.ports != [.any] {
-                diagnostics.report(
-                    .securityRuleInvalidPlatformTag, at: place,
-                    "\(shown(tag.description)) must be used with \"*\" as a destination port.",
-                    remedy: "set destinationPortRange to *")
-            }
+            check.report(tag, at: place, isSource: isSource, to: diagnostics)
         }
     }
 }
@@ -133,9 +112,4 @@ extension Fields {
         }
         return Priority(number)
     }
-}
-
-extension ServiceTag {
-    /// The tags that stand for services of the platform, which skip security groups unless a rule denies them (S9).
-    var isPlatform: Bool { [.azurePlatformDNS, .azurePlatformIMDS, .azurePlatformLKM].contains(self) }
 }

@@ -8,16 +8,22 @@ package struct FlowAnswer: Hashable, Sendable {
     package var interface: ResourceID
     package var query: FlowQuery
     package var decision: Decision
+    /// Why the packet is dropped whatever the rules say, in one line (S13); nil where the rules answer.
+    package var reason: String?
 
-    /// Azure's answer with `stages` beside it. `ruleId` is a custom rule's id, and "" for a default rule, as recorded.
+    package var access: Access { reason == nil ? decision.access : .deny }
+
+    /// Azure's answer with `stages` beside it. `ruleId` is a custom rule's id, and "" for a default rule, as recorded. Where
+    /// no rule decides none is named, and `reason` says what does.
     package var json: JSONValue {
-        let rule = decision.deciding?.rule
+        let rule = reason == nil ? decision.deciding?.rule : nil
         var members: [(String, JSONValue)] = [
-            ("access", JSONValue(decision.access.rawValue)), ("ruleName", JSONValue(rule?.qualifiedName ?? "")),
+            ("access", JSONValue(access.rawValue)), ("ruleName", JSONValue(rule?.qualifiedName ?? "")),
             ("ruleId", JSONValue(rule.map { $0.isDefault || $0.name.isEmpty ? "" : $0.id.description } ?? "")),
             ("stages", JSONValue(decision.stages.map(\.json))),
         ]
         if decision.platform?.isExemption ?? false { members.append(("platform", true)) }
+        if let reason { members.append(("reason", JSONValue(reason))) }
         return JSONValue(object: members)
     }
 }
@@ -26,9 +32,10 @@ extension StageDecision {
     var json: JSONValue {
         var members: [(String, JSONValue)] = [
             ("level", JSONValue(level.rawValue)), ("networkSecurityGroup", JSONValue(owner.description)),
-            ("ruleName", JSONValue(rule.qualifiedName)), ("priority", JSONValue(rule.priority.value)),
-            ("access", JSONValue(access.rawValue)),
+            ("ruleName", JSONValue(rule.qualifiedName)),
         ]
+        if !rule.isNoAdminRule { members.append(("priority", JSONValue(rule.priority.value))) }
+        members.append(("access", JSONValue(access.rawValue)))
         if let location = rule.location { members.append(("file", JSONValue(location.description))) }
         return JSONValue(object: members)
     }
@@ -37,9 +44,12 @@ extension StageDecision {
 extension Policy {
     package func answer(_ query: FlowQuery) throws(FlowQuery.Problem) -> FlowAnswer {
         let interface = try networkInterface(query.target)
+        let decision = evaluator.decision(for: query.flow, at: interface, query.direction)
+        let isForeign = decision.platform == .foreignAddress
         return FlowAnswer(
-            interface: interface, query: query,
-            decision: evaluator.decision(for: query.flow, at: interface, query.direction))
+            interface: interface, query: query, decision: decision,
+            reason: isForeign
+                ? foreignAddress(in: query, at: interface).map { "enableIPForwarding is off and \($0)" } : nil)
     }
 
     /// Per list that is asked, every rule that was tried with which of its conditions held (FACTS h3). What ends a list
@@ -53,7 +63,7 @@ extension Policy {
             JSONValue(object: [
                 ("level", JSONValue(stage.level.rawValue)),
                 ("networkSecurityGroup", JSONValue(stage.owner.description)),
-                ("rulesEvaluationResult", JSONValue(trials.filter { !$0.rule.name.isEmpty }.map(\.json))),
+                ("rulesEvaluationResult", JSONValue(trials.filter { !$0.rule.isNoAdminRule }.map(\.json))),
             ])
         }
         return JSONValue(object: [
@@ -76,19 +86,23 @@ extension Policy {
         case .service(let service) where answer.decision.access == .deny:
             "the platform's service \(service.rawValue) is reached all the same"
                 + (service.tag.map { "; a Deny rule for \($0) would filter it" } ?? "")
-        case .service, .link, nil: nil
+        case .service, .link, .foreignAddress, nil: nil
         }
     }
 
     private func addressRemark(on answer: FlowAnswer) -> String? {
-        guard let interface = estate.networkInterfaces[answer.interface], !interface.enableIPForwarding else {
-            return nil
-        }
-        let flow = answer.query.flow
-        let local = answer.query.direction == .inbound ? flow.destination : flow.source
-        let own = interface.addresses
-        guard !own.isEmpty, !own.contains(local) else { return nil }
-        let listed = own.map(\.description).joined(separator: ", ")
+        guard answer.reason == nil, let interface = estate.networkInterfaces[answer.interface],
+            !interface.enableIPForwarding, !interface.addresses.isEmpty
+        else { return nil }
+        return foreignAddress(in: answer.query, at: answer.interface)
+    }
+
+    /// That the local address is none of the interface's; nil where it is.
+    private func foreignAddress(in query: FlowQuery, at id: ResourceID) -> String? {
+        guard let interface = estate.networkInterfaces[id] else { return nil }
+        let local = query.direction == .inbound ? query.flow.destination : query.flow.source
+        guard !interface.addresses.contains(local) else { return nil }
+        let listed = interface.addresses.map(\.description).joined(separator: ", ")
         return "local \(local) is no address of network interface \(interface.name), which has \(listed)"
     }
 

@@ -29,8 +29,8 @@ package struct FlowReview: Sendable {
         attributor = Attributor(policy: after)
     }
 
-    /// Whether the flow ends: judged in its original direction at every bound interface on its way. What the platform lets
-    /// pass stays. O(rules of the lists on its way).
+    /// Whether the flow ends: judged in its original direction at every bound interface on its way, as a first packet would
+    /// be, another's address (S13) included. What the platform lets pass stays. O(rules of the lists on its way).
     package func ends(_ connection: Connection) -> Bool {
         guard let label = connection.label, FlowLabel.isDecided(label) else { return false }
         let sides = attributor.sides(ofLive: connection.flow, label: label).compactMap { side in

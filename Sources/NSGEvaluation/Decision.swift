@@ -31,7 +31,7 @@ package struct Decision: Hashable, Sendable {
     package var passes: Bool {
         switch platform {
         case .link, .service: true
-        case .blocksSMTP: false
+        case .blocksSMTP, .foreignAddress: false
         case nil: access == .allow
         }
     }
@@ -45,6 +45,13 @@ package enum PlatformVerdict: Hashable, Sendable {
     case service(PlatformService)
     /// TCP port 25 to the Internet, blocked (S14).
     case blocksSMTP
+    /// From or for an address that is not the guest's, which does not route (S13). No rule and no record has it.
+    case foreignAddress
 
-    package var isExemption: Bool { self != .blocksSMTP }
+    package var isExemption: Bool {
+        switch self {
+        case .link, .service: true
+        case .blocksSMTP, .foreignAddress: false
+        }
+    }
 }

@@ -1,11 +1,16 @@
 package import NSGModel
 import NetworkTypes
 
-/// The reference answer (S1–S4, S10, S11): rules are walked one by one, in order. Compiled rules must agree with it.
+/// The reference answer (S1–S4, S8–S14): rules are walked one by one, in order. Compiled rules must agree with it.
 package struct Evaluator: Sendable {
     package let book: PolicyBook
+    private let bindings: [ResourceID: Binding]
 
-    package init(_ book: PolicyBook) { self.book = book }
+    package init(_ book: PolicyBook) {
+        self.book = book
+        bindings = Dictionary(
+            book.estate.bindings.map { ($0.networkInterface, $0) }, uniquingKeysWith: { first, _ in first })
+    }
 
     /// The decision about a first packet at an interface. O(rules).
     ///
@@ -21,22 +26,29 @@ package struct Evaluator: Sendable {
                     level: list.key.level, owner: match.rule.networkManager ?? list.key.owner, rule: match.rule))
             if match.rule.access == .alwaysAllow { break }
         }
-        let keepsLinkAlive = !isForwarded && Exemption.covers(flow, direction)
         return Decision(
-            stages: stages, platform: keepsLinkAlive ? .link : platformVerdict(on: flow, at: interface, direction))
+            stages: stages, platform: platformVerdict(on: flow, at: interface, direction, isForwarded: isForwarded))
     }
 
     private func platformVerdict(
-        on flow: FlowTuple, at interface: ResourceID, _ direction: Direction
+        on flow: FlowTuple, at interface: ResourceID, _ direction: Direction, isForwarded: Bool
     ) -> PlatformVerdict? {
-        guard direction == .outbound else { return nil }
         let estate = book.estate
+        let isForeign = bindings[interface].map { estate.dropsAsForeign(flow, at: $0, direction) } ?? false
+        // What a guest sends is checked before anything else; what is for it behind what keeps its link alive, of which much
+        // goes to groups and to all.
+        if isForeign, direction == .outbound { return .foreignAddress }
+        if !isForwarded, Exemption.covers(flow, direction) { return .link }
+        if isForeign { return .foreignAddress }
+        guard direction == .outbound else { return nil }
         if let service = book.exemptServices(at: interface).first(where: { $0.isAsked(by: flow, estate.platform) }) {
             return .service(service)
         }
         let isSMTP = flow.protocol == .tcp && flow.destinationPort == 25
-        return estate.blocksOutboundSMTP && isSMTP && InternetPrefixes.addresses.contains(flow.destination)
-            ? .blocksSMTP : nil
+        guard estate.blocksOutboundSMTP, isSMTP, InternetPrefixes.addresses.contains(flow.destination) else {
+            return nil
+        }
+        return estate.ownPrefixes(at: interface).contains { $0.contains(flow.destination) } ? nil : .blocksSMTP
     }
 
     /// The same with every rule that was tried, up to and with the match, per list (`verify --explain`).
@@ -50,7 +62,10 @@ package struct Evaluator: Sendable {
 
 extension PlatformService {
     fileprivate func isAsked(by flow: FlowTuple, _ platform: PlatformAddresses) -> Bool {
-        endpoints.contains { flow.protocol == $0.protocol && flow.destinationPort == $0.port }
+        endpoints.contains {
+            flow.protocol == $0.protocol && flow.destinationPort == $0.port
+                && ($0.sourcePort == nil || flow.sourcePort == $0.sourcePort)
+        }
             && addresses(platform).contains { $0.contains(flow.destination) }
     }
 }

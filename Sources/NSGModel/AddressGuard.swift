@@ -4,29 +4,48 @@ package import NetworkTypes
 /// another (S13). What keeps a link alive is exempt: DHCP, duplicate address detection, neighbour discovery and group
 /// membership.
 package enum AddressGuard {
-    /// ICMPv6 messages that a machine sends from its link-local address: neighbour discovery and group membership, but no
-    /// announcements of routers.
-    package static let linkLocalICMPv6Types: [ClosedRange<UInt8>] = [130...133, 135...136, 143...143]
-    /// Those it sends from `::`, before it has an address: solicitations of routers and, to detect duplicates, of
-    /// neighbours; reports of group membership.
-    package static let unspecifiedICMPv6Types: [ClosedRange<UInt8>] = [131...131, 133...133, 135...135, 143...143]
+    /// Messages that a guest may send though their source is not one of its addresses.
+    package struct LinkMessages: Hashable, Sendable {
+        package enum Kind: Hashable, Sendable {
+            case all
+            case ports(source: UInt16, destination: UInt16)
+            /// Types of ICMPv6.
+            case types([ClosedRange<UInt8>])
+        }
+
+        package var source: IPPrefix
+        package var `protocol`: IPProtocol
+        package var kind: Kind
+    }
+
+    /// From no address: the client of DHCP; reports of group membership; solicitations of routers and, to detect
+    /// duplicates, of neighbours. From the link-local address: the client of DHCPv6, neighbour discovery and group
+    /// membership, but no announcements of routers. Both the evaluator and the compiler read this list.
+    package static let exemptions: [LinkMessages] = {
+        let list: [(source: String, IPProtocol, LinkMessages.Kind)] = [
+            ("0.0.0.0/32", .udp, .ports(source: 68, destination: 67)), ("0.0.0.0/32", .igmp, .all),
+            ("fe80::/10", .udp, .ports(source: 546, destination: 547)),
+            ("::/128", .icmpv6, .types([131...131, 133...133, 135...135, 143...143])),
+            ("fe80::/10", .icmpv6, .types([130...133, 135...136, 143...143])),
+        ]
+        return list.compactMap { source, number, kind in
+            IPPrefix(source).map { LinkMessages(source: $0, protocol: number, kind: kind) }
+        }
+    }()
 
     /// Whether a packet with a source that is not the guest's may leave it all the same.
-    package static func exempts(_ flow: FlowTuple) -> Bool {
-        switch flow.source {
-        case .v4(let source):
-            guard source.value == 0 else { return false }
-            return flow.protocol == .igmp
-                || flow.protocol == .udp && flow.sourcePort == 68 && flow.destinationPort == 67
-        case .v6(let source):
-            let types = { (allowed: [ClosedRange<UInt8>]) in
-                flow.protocol == .icmpv6
-                    && flow.icmpType.map { type in allowed.contains { $0.contains(type) } } ?? false
-            }
-            if source.value == 0 { return types(unspecifiedICMPv6Types) }
-            guard source.value >> 118 == 0x3fa else { return false }
-            return types(linkLocalICMPv6Types)
-                || flow.protocol == .udp && flow.sourcePort == 546 && flow.destinationPort == 547
+    package static func exempts(_ flow: FlowTuple) -> Bool { exemptions.contains { $0.cover(flow) } }
+}
+
+extension AddressGuard.LinkMessages {
+    fileprivate func cover(_ flow: FlowTuple) -> Bool {
+        guard flow.protocol == self.protocol, source.contains(flow.source) else { return false }
+        switch kind {
+        case .all: return true
+        case .ports(let source, let destination):
+            return flow.sourcePort == source && flow.destinationPort == destination
+        case .types(let allowed):
+            return flow.icmpType.map { type in allowed.contains { $0.contains(type) } } ?? false
         }
     }
 }

@@ -49,6 +49,12 @@ package struct Estate: Hashable, Sendable {
         interface.ipConfigurations.first?.subnet.parent.flatMap { virtualNetworks[$0] }
     }
 
+    /// The prefixes of the tag `VirtualNetwork` at an interface: what is no Internet there, be it public space (S14).
+    package func ownPrefixes(at interface: ResourceID) -> [IPPrefix] {
+        let network = networkInterfaces[interface].flatMap { virtualNetwork(of: $0) }
+        return network?.tagPrefixes(probe: platform.probe) ?? []
+    }
+
     /// `resourceGuid` of a security group, or of the manager of a collection of admin rules: `aclID` in virtual network
     /// flow logs. Of what is in no document any more, the one it would have without a `resourceGuid`.
     package func guid(ofOwner owner: ResourceID) -> UUID {

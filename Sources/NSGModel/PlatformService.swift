@@ -9,11 +9,19 @@ package enum PlatformService: String, Hashable, Sendable, CaseIterable {
     package struct Endpoint: Hashable, Sendable {
         package var `protocol`: IPProtocol
         package var port: UInt16
+        /// Nil for any.
+        package var sourcePort: UInt16?
+
+        package init(protocol: IPProtocol, port: UInt16, sourcePort: UInt16? = nil) {
+            self.protocol = `protocol`
+            self.port = port
+            self.sourcePort = sourcePort
+        }
     }
 
     package var endpoints: [Endpoint] {
         switch self {
-        case .dhcp: [Endpoint(protocol: .udp, port: 67)]
+        case .dhcp: [Endpoint(protocol: .udp, port: 67, sourcePort: 68)]
         case .dns: [Endpoint(protocol: .udp, port: 53), Endpoint(protocol: .tcp, port: 53)]
         case .wireServer: [80, 443, 32526].map { Endpoint(protocol: .tcp, port: $0) }
         case .imds: [Endpoint(protocol: .tcp, port: 80)]

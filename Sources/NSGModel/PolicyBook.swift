@@ -144,6 +144,12 @@ extension SecurityRule {
         guard case .applicationSecurityGroups(let groups) = own else { return nil }
         return groups
     }
+
+    /// S11, of one rule of a group at the interface.
+    fileprivate func applies(at interface: NetworkInterface) -> Bool {
+        guard let own = ownApplicationSecurityGroups else { return true }
+        return !interface.applicationSecurityGroups.isDisjoint(with: own)
+    }
 }
 
 extension Estate {
@@ -163,7 +169,7 @@ extension Estate {
         !interface.isPrivateEndpoint && subnet?.takesAdminRules ?? true
     }
 
-    /// S9: all, but those that a Deny rule of the interface's groups names, and KMS where the default route leads
+    /// S9: all, but those that a Deny rule names which applies to the interface, and KMS where the default route leads
     /// elsewhere.
     fileprivate func exemptServices(at interface: NetworkInterface, in subnet: Subnet?) -> [PlatformService] {
         var rules = groups(at: interface, in: subnet, .outbound).flatMap(\.1.securityRules)
@@ -172,7 +178,8 @@ extension Estate {
         }
         let filtered = Set(
             rules.flatMap { rule in
-                rule.access == .deny && rule.direction == .outbound ? rule.destination.serviceTags : []
+                rule.access == .deny && rule.direction == .outbound && rule.applies(at: interface)
+                    ? rule.destination.serviceTags : []
             })
         let isDiverted = subnet?.divertsDefaultRoute ?? false
         return PlatformService.allCases.filter { service in

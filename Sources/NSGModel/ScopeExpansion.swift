@@ -38,7 +38,8 @@ struct ScopeExpansion {
 
     mutating func resolved(_ rule: SecurityRule, in network: VirtualNetwork) -> ResolvedRule {
         var ports = IntervalSet(rule.destinationPorts.map(\.bounds))
-        // The tag stands for 168.63.129.16:53.
+        // The tag stands for 168.63.129.16:53. It is the only item of its side: a document that lists it beside others is
+        // refused, as one set of ports could not hold for both.
         if rule.destination == .serviceTag(.azurePlatformDNS) { ports = ports.intersection(IntervalSet([53...53])) }
         return ResolvedRule(
             rule: rule, source: addresses(rule.source, in: network),

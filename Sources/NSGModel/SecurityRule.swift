@@ -40,6 +40,10 @@ package enum RuleKind: String, Hashable, Sendable {
         }
     }
 
+    /// Whether a rule of that name is what stands at the end of a list of admin rules (`SecurityRule.noAdminRule`): no
+    /// document has it, so that neither its name nor its priority is shown.
+    package func isNoAdminRule(_ name: String) -> Bool { self == .admin && name.isEmpty }
+
     /// The name as flow logs write it: `UserRule_web`; bare for admin rules.
     package func flowLogName(of name: String) -> String {
         switch self {
@@ -141,6 +145,7 @@ package struct SecurityRule: Hashable, Sendable {
     }
 
     package var isDefault: Bool { kind == .default }
+    package var isNoAdminRule: Bool { kind.isNoAdminRule(name) }
     package var qualifiedName: String { kind.qualifiedName(of: name) }
     package var flowLogName: String { kind.flowLogName(of: name) }
 }

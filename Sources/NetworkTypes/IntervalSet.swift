@@ -72,6 +72,10 @@ package struct AddressSet: Hashable, Sendable {
     }
 
     package func union(_ other: Self) -> Self { Self(v4: v4.union(other.v4), v6: v6.union(other.v6)) }
+
+    package func subtracting(_ other: Self) -> Self {
+        Self(v4: v4.intersection(other.v4.complement), v6: v6.intersection(other.v6.complement))
+    }
 }
 
 private func shiftedMax<T: FixedWidthInteger & UnsignedInteger>(by length: Int) -> T { T.max >> length }

@@ -116,8 +116,10 @@ enum VerifyVerb {
     private static func show(_ answer: JSONValue, _ context: Context) {
         let text = { (value: JSONValue, key: String) in value[key]?.string ?? "" }
         let stages = (answer["stages"]?.array ?? []).map { stage in
-            [
-                text(stage, "level"), text(stage, "access"), text(stage, "ruleName"), stage["priority"]?.text() ?? "",
+            let name = text(stage, "ruleName")
+            return [
+                text(stage, "level"), text(stage, "access"), name.isEmpty ? "no admin rule" : name,
+                stage["priority"]?.text() ?? "",
                 ResourceName.last(of: text(stage, "networkSecurityGroup")), text(stage, "file"),
             ]
         }
@@ -128,6 +130,7 @@ enum VerifyVerb {
             let platform = answer["platform"]?.bool ?? false
             Output.table([["Access", "RuleName"], [text(answer, "access"), text(answer, "ruleName")]])
             if platform { Output.line("The platform lets this packet pass whatever the rules say.") }
+            if let reason = answer["reason"]?.string { Output.line("Dropped whatever the rules say: \(reason).") }
             if stages.isEmpty {
                 Output.line("No security group is on the way.")
             } else {

@@ -71,8 +71,14 @@ struct ControlInterfaceTests {
                 "level": level, "networkSecurityGroup": "/subscriptions/0/nsg", "ruleName": "securityRules/web",
                 "priority": 100, "access": "Deny", "file": "web.json:12",
             ]
+            let noAdminRule: JSONValue = [
+                "level": "admin", "networkSecurityGroup": "/subscriptions/0/nm", "ruleName": "", "access": "Allow",
+            ]
             return [
-                "answer": ["access": "Deny", "ruleName": "securityRules/web", "ruleId": "", "stages": [stage]]
+                "answer": [
+                    "access": "Deny", "ruleName": "", "ruleId": "", "stages": [stage, noAdminRule],
+                    "reason": "enableIPForwarding is off and …",
+                ]
             ]
         }
         let definition = ControlInterface.definition

@@ -120,7 +120,7 @@ struct DaemonPlatformTests {
                 .udp("10.9.0.169", 80), .udp("fd00:9::169", 53), .udp("10.9.0.16", 53), .tcp("10.9.0.16", 22),
                 .udp("10.9.0.16", 80), .udp("10.9.0.16", 68), .tcp("10.9.0.88", 1689), .udp("10.9.0.88", 1688),
                 .udp("10.9.0.99", 53), .tcp("10.9.0.99", 80), .udp("fd00:9::99", 53), .ping("10.9.0.53"),
-                .ping("10.9.0.169"),
+                .ping("10.9.0.169"), .udp("10.9.0.16", 67), .udp("10.9.0.16", 67, from: "", 69),
             ]
             try network["a"].expect(
                 passing: Self.dns + Self.imds + Self.wireServer + Self.kms + dhcp, refused: others)
@@ -175,9 +175,13 @@ struct DaemonPlatformTests {
         var estate = EstateDocuments.guests(
             "a", "b", rules: [], outbound: [.allow("AllowOut", 100).outbound])
         estate.platform = [("blockOutboundSmtp", true)]
+        // Public space on premises is in the network's tag, and is no Internet.
+        estate.settings = [("onPremisesPrefixes", ["lab": ["198.51.100.0/24", "2001:db8:7::/48"]])]
         try TestNetwork.with(estate) { network in
             let outside = try network.addMachine(
-                "outside", ["203.0.113.9", "10.200.0.9", "25.0.0.9", "2001:db8::9", "fd77::9"], behind: "uplink")
+                "outside",
+                ["203.0.113.9", "10.200.0.9", "25.0.0.9", "2001:db8::9", "fd77::9", "198.51.100.9", "2001:db8:7::9"],
+                behind: "uplink")
             for machine in [outside, network["b"]] {
                 try machine.serve("tcp", 25, 587)
                 try machine.serve("udp", 25)
@@ -187,7 +191,8 @@ struct DaemonPlatformTests {
                 passing: [
                     .tcp("203.0.113.9", 587), .tcp("2001:db8::9", 587), .udp("203.0.113.9", 25),
                     .tcp("10.200.0.9", 25), .tcp("25.0.0.9", 25), .tcp("fd77::9", 25),
-                    .tcp(network["b"].address, 25), .tcp("fd00:1::5", 25),
+                    .tcp(network["b"].address, 25), .tcp("fd00:1::5", 25), .tcp("198.51.100.9", 25),
+                    .tcp("2001:db8:7::9", 25),
                 ],
                 refused: [.tcp("203.0.113.9", 25), .tcp("2001:db8::9", 25)])
             #expect((try network.router.counter("platform/smtp")?.packets ?? 0) >= 2)

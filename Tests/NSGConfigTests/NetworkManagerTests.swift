@@ -156,6 +156,24 @@ struct NetworkManagerTests {
 
     private static func one(_ changes: [String: String]) -> String { manager(rules: [rule("a", changes)]) }
 
+    /// A rule that takes a service of the platform away.
+    private static func platform(_ changes: [String: String] = [:], tags: String...) -> String {
+        let named = (tags.isEmpty ? ["AzurePlatformDNS"] : tags).map { "{addressPrefix: '\($0)'}" }
+        let properties = [
+            "direction": "'Outbound'", "protocol": "'Any'", "destinationPortRanges": "['*']",
+            "destinations": "[\(named.joined(separator: ", "))]",
+        ]
+        return one(properties.merging(changes) { _, new in new })
+    }
+
+    /// A rule between prefixes.
+    private static func families(_ sources: String, _ destinations: String) -> String {
+        let items = { (texts: String) in
+            "[" + texts.split(separator: ", ").map { "{addressPrefix: \($0)}" }.joined(separator: ", ") + "]"
+        }
+        return one(["sources": items(sources), "destinations": items(destinations)])
+    }
+
     static let faulty: [(String, [String])] = [
         (one([:]), []), (one(["access": "'Permit'"]), ["UnknownValue"]), (one(["protocol": "'*'"]), ["UnknownValue"]),
         (one(["priority": "0"]), ["SecurityRuleInvalidPriority"]),
@@ -190,6 +208,22 @@ struct NetworkManagerTests {
             ), []
         ),
         (one(["protocol": "'Icmp'", "destinationPortRanges": ""]), []), (one(["protocol": "'AH'"]), []),
+        (families("'10.0.0.0/8'", "'fd00::/8'"), ["ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies"]),
+        (families("'10.0.0.0/8', 'fd00::/8'", "'fd00::/8'"), []), (families("'10.0.0.0/8'", "'*'"), []),
+        (families("'10.0.0.0/8'", "'fd00::/8', 'Internet'"), []), (families("'0.0.0.0/0'", "'10.0.0.0/8'"), []),
+        (platform(), []), (platform(["destinationPortRanges": "['0-65535']"]), []),
+        (platform(tags: "azureplatformlkm"), []),
+        (platform(["access": "'Allow'"]), ["SecurityRuleInvalidAccessType"]),
+        (platform(["access": "'AlwaysAllow'"]), ["SecurityRuleInvalidAccessType"]),
+        (platform(["direction": "'Inbound'"]), ["SecurityRuleInvalidPlatformTag"]),
+        (platform(["protocol": "'Udp'"]), ["SecurityRuleInvalidPlatformTag"]),
+        (platform(["destinationPortRanges": "['53']"]), ["SecurityRuleInvalidPlatformTag"]),
+        (platform(tags: "AzurePlatformIMDS", "Internet"), ["SecurityRuleInvalidPlatformTag"]),
+        (platform(tags: "Internet", "AzurePlatformDNS", "*"), ["SecurityRuleInvalidPlatformTag"]),
+        (
+            platform(["destinations": "", "sources": "[{addressPrefix: 'AzurePlatformDNS'}]"]),
+            ["SecurityRuleInvalidPlatformTag"]
+        ),
         (
             one(["kind": "'Default'", "flag": "'AllowVnetInbound'", "access": "", "protocol": "", "priority": ""]),
             ["UnknownValue"]

@@ -63,6 +63,7 @@ struct OtherDecidersTests {
                 "db1 B platform", "web1 B admin:- nic:AllowWeb", "db1 E platform", "web1 E admin:- nic:AllowWeb",
             ])
         #expect(records[1].decidingStage?.rule.name == "AllowWeb", "the end of the admin rules decides nothing")
+        #expect(records[1].jsonLine.contains(#""ruleName":"","access":"Allow"},{"level":"nic""#), "and has no priority")
         #expect(records[0].jsonLine.hasSuffix(#""platform":true}"#))
         #expect(records[0].nsgFlowTuple(.two) == nil && records[0].vnetFlowTuple != nil)
     }
@@ -170,6 +171,10 @@ struct OtherDecidersTests {
         #expect(answer["stages"]?[0]?["networkSecurityGroup"]?.string == OtherDeciders.manager.description)
         let other = try query("web1", "Inbound", "10.1.0.4:80", "10.1.0.5:9")
         #expect(try tried(other) == ["admin BlockSsh OpenWeb", "nic UserRule_AllowWeb"])
+        // Where no admin rule matches there is none to name, and no priority.
+        let stages = try #require(policy.answer(other).json["stages"])
+        #expect(stages[0]?["level"]?.string == "admin" && stages[0]?["ruleName"]?.string == "")
+        #expect(stages[0]?["priority"] == nil && stages[1]?["priority"]?.int == 100)
 
         let mail = try policy.answer(query("db1", "Outbound", "10.1.0.5:9", "203.0.113.9:25"))
         #expect(mail.json["access"]?.string == "Allow" && mail.json["platform"] == nil, "it speaks of exemptions (K5)")

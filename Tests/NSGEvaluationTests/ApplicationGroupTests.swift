@@ -49,6 +49,19 @@ import Testing
         }
     }
 
+    @Test("a Deny of a platform service takes it from those it applies to alone (S9, S11)")
+    func platformService() throws {
+        var lab = Lab()
+        lab.group("g", rule("nodns", 100, .outbound, .deny, from: .asg("web"), to: .tag("AzurePlatformDNS")))
+        lab.interface("member", "10.1.0.4", group: "g", asgs: "web")
+        lab.interface("other", "10.1.0.5", group: "g", asgs: "app")
+        let query = try flow("UDP 10.1.0.4 4000 168.63.129.16 53")
+        let member = lab.decision(query, at: "member", .outbound)
+        #expect(member.platform == nil && member.deciding?.rule.name == "nodns" && !member.passes)
+        let other = lab.decision(try flow("UDP 10.1.0.5 4000 168.63.129.16 53"), at: "other", .outbound)
+        #expect(other.platform == .service(.dns) && other.passes)
+    }
+
     /// Microsoft's example of the overview page: a network of web, logic and database servers under one group.
     static let threeTier: [(source: String, target: String, port: UInt16, rule: String)] = [
         ("203.0.113.9", "web", 80, "Allow-HTTP-Inbound-Internet"), ("203.0.113.9", "web", 443, "DenyAllInBound"),

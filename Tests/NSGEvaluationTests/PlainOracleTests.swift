@@ -78,12 +78,17 @@ private struct BothReadings {
         }
         let plain = oracle.stages(flow, at: interface, direction)
         if stages != plain { return " is    \(stages)\n should \(plain)" }
+        let isForeign = oracle.estate.bindings.contains {
+            $0.networkInterface == interface && oracle.isForeign(flow, at: $0, direction)
+        }
+        if isForeign != (forwarded.platform == .foreignAddress) { return " another's address: should be \(isForeign)" }
+        let isLink = oracle.keepsLinkAlive(flow, direction) && !(isForeign && direction == .outbound)
+        if (decision.platform == .link) != isLink { return " keeps the link alive: should be \(isLink)" }
+        if isForeign { return decision.passes == isLink ? nil : " passes: should be \(isLink)" }
         let platform = oracle.platform(flow, at: interface, direction)
         if PlainOracle.Platform(forwarded.platform) != platform {
             return " is    \(String(describing: forwarded.platform))\n should \(String(describing: platform))"
         }
-        let isLink = oracle.keepsLinkAlive(flow, direction)
-        if (decision.platform == .link) != isLink { return " keeps the link alive: should be \(isLink)" }
         let passes = isLink || (platform.map { $0 != .blocksSMTP } ?? plain.allSatisfy { $0.access != .deny })
         if decision.passes != passes { return " passes: should be \(passes)" }
         return nil
@@ -99,7 +104,7 @@ extension PlainOracle.Platform {
         case .service(.imds): self = .imds
         case .service(.kms): self = .kms
         case .blocksSMTP: self = .blocksSMTP
-        case .link, nil: return nil
+        case .link, .foreignAddress, nil: return nil
         }
     }
 }

@@ -137,15 +137,14 @@ extension CompiledPolicy {
         _ packet: TestPacket, _ side: DeviceSide, _ binding: Binding, _ isAgain: Bool, _ outcome: inout PacketOutcome
     ) -> Bool {
         let direction = direction(side, binding)
-        if direction == .inbound, book.estate.dropsAsForeign(packet.flow, at: binding, .inbound) {
-            outcome.drop(names.foreignCounter(binding.networkInterface, .inbound))
-            return false
-        }
         let decision = evaluator.decision(
             for: packet.flow, at: binding.networkInterface, direction, isForwarded: packet.path == .forward)
         switch decision.platform {
         case .service: return pass(PlatformRules.allow, at: .platform, side, isAgain, &outcome)
         case .blocksSMTP: return pass(PlatformRules.blockSMTP, at: .platform, side, isAgain, &outcome)
+        case .foreignAddress:
+            outcome.drop(names.foreignCounter(binding.networkInterface, direction))
+            return false
         case .link, nil: break
         }
         for stage in decision.stages where !pass(stage.rule, at: stage.level, side, isAgain, &outcome) { return false }

@@ -67,6 +67,7 @@ package struct FlowEdges: Sendable {
     private static func services(of estate: Estate) -> [ServiceEdges] {
         let edges = { (prefixes: [IPPrefix]) in ScopeEdges(estate).edges(of: prefixes) }
         let platform = estate.platform
+        let own = estate.virtualNetworks.values.flatMap { $0.tagPrefixes(probe: []) }
         return [
             ServiceEdges(addresses: edges(platform.dns), endpoints: [(.udp, 53), (.tcp, 53)]),
             ServiceEdges(
@@ -74,7 +75,8 @@ package struct FlowEdges: Sendable {
                 endpoints: [(.udp, 67), (.tcp, 80), (.tcp, 443), (.tcp, 32526)]),
             ServiceEdges(addresses: edges(platform.imds), endpoints: [(.tcp, 80)]),
             ServiceEdges(addresses: edges(platform.kms), endpoints: [(.tcp, 1688)]),
-            ServiceEdges(addresses: edges(PlainOracle.internet), endpoints: [(.tcp, 25)]),
+            // Of the Internet some is a network's own, and none for it.
+            ServiceEdges(addresses: edges(PlainOracle.internet) + edges(own) + edges(own), endpoints: [(.tcp, 25)]),
         ]
     }
 

@@ -11,7 +11,7 @@ extension PlainOracle {
         let port = flow.destinationPort ?? 0
         let platform = estate.platform
         let isHost = isIn(flow.destination, platform.wireServer)
-        if isHost, isUDP, port == 67 { return .dhcp }
+        if isHost, isUDP, flow.sourcePort == 68, port == 67 { return .dhcp }
         if isIn(flow.destination, platform.dns), isTCP || isUDP, port == 53,
             !isDenied("azureplatformdns", at: interface)
         {
@@ -26,18 +26,23 @@ extension PlainOracle {
         {
             return .kms
         }
-        let isMail = isTCP && port == 25 && isIn(flow.destination, Self.internet)
-        return estate.blocksOutboundSMTP && isMail ? .blocksSMTP : nil
+        guard estate.blocksOutboundSMTP, isTCP, port == 25, isIn(flow.destination, Self.internet) else { return nil }
+        // Space of the interface's own network or of its peers is no Internet, be it public.
+        if let network = place(of: interface)?.network, holds(flow.destination, tag: "VirtualNetwork", network) {
+            return nil
+        }
+        return .blocksSMTP
     }
 
-    /// Whether an outbound Deny of a group that is asked at the interface names the tag.
+    /// Whether an outbound Deny that names the tag is asked at the interface: of a group, for others than members of an
+    /// application security group it has as source, it is not (S11).
     private func isDenied(_ tag: String, at interface: NetworkInterface) -> Bool {
         guard let subnet = place(of: interface)?.subnet,
             !interface.isPrivateEndpoint || subnet.filtersPrivateEndpoints
         else { return false }
         for id in [interface.networkSecurityGroup, subnet.networkSecurityGroup] {
             for rule in id.flatMap({ estate.networkSecurityGroups[$0] })?.securityRules ?? []
-            where rule.direction == .outbound && rule.access == .deny {
+            where rule.direction == .outbound && rule.access == .deny && isMember(interface, ofOwnSideOf: rule) {
                 if case .serviceTag(let named) = rule.destination, named.description.lowercased() == tag { return true }
             }
         }

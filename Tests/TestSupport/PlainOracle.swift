@@ -76,7 +76,7 @@ package struct PlainOracle: Sendable {
     }
 
     /// S11: a rule with application security groups on the interface's own side is for their members alone.
-    private func isMember(_ interface: NetworkInterface, ofOwnSideOf rule: SecurityRule) -> Bool {
+    func isMember(_ interface: NetworkInterface, ofOwnSideOf rule: SecurityRule) -> Bool {
         guard case .applicationSecurityGroups(let groups) = rule.direction == .inbound ? rule.destination : rule.source
         else { return true }
         for configuration in interface.ipConfigurations {
