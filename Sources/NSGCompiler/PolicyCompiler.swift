@@ -37,8 +37,8 @@ package struct PolicyCompiler {
         var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
         Skeleton.add(
-            to: &builder, input: targets.input, forward: targets.forward, output: targets.output, routes: routes,
-            prerouting: targets.prerouting)
+            to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
+            routes: !Routers.bindings(in: book.estate).isEmpty, prerouting: targets.prerouting)
         return builder.ruleset
     }
 
@@ -51,43 +51,27 @@ package struct PolicyCompiler {
         var output: ChainName?
     }
 
-    private var routes: Bool { book.estate.bindings.contains { isRouter($0) } }
-
-    private func isRouter(_ binding: Binding) -> Bool {
-        book.estate.networkInterfaces[binding.networkInterface]?.enableIPForwarding ?? false
-    }
-
     private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
         CutFlows.add(to: &builder)
         builder.add(FixedNames.routersCounter)
         let guardCompiler = GuardCompiler(book: book, names: names)
         let guests = guardCompiler.addresses(into: &builder)
         let first = dispatch(isAgain: false, guests, into: &builder)
-        let allowed = allowedChain(isAgain: false, into: &builder)
-        var again: ChainName?
-        if routes {
-            let maps = dispatch(isAgain: true, guests, into: &builder)
-            again = builder.content(
-                "again",
-                [
-                    Rule(.dispatch(.inputDevice, through: maps.entry)),
-                    Rule(.dispatch(.outputDevice, through: maps.exit)),
-                    Rule(.verdict(.goto(allowedChain(isAgain: true, into: &builder)))),
-                ])
-        }
-        let shortCut = shortCutRules(again: again, into: &builder)
+        let routers = Routers(in: book.estate, into: &builder)
+        let allowed = allowedChain(isAgain: false, routers, into: &builder)
+        let shortCut = shortCut(routers, guests, into: &builder)
         let entry = Rule(.dispatch(.inputDevice, through: first.entry))
         let exit = Rule(.dispatch(.outputDevice, through: first.exit))
-        let settled = Rule(.verdict(.goto(allowed)))
+        let passed = Rule(.verdict(.goto(allowed)))
 
         let input = builder.content(
-            "input/judge", shortCut + CutFlows.rules + linkRules(.entry, into: &builder) + [entry, settled])
+            "input/judge", [shortCut] + CutFlows.rules + linkRules(.entry, into: &builder) + [entry, passed])
         let forward = builder.content(
-            "forward/judge", shortCut + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, settled])
+            "forward/judge", [shortCut] + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, passed])
         let output = builder.content(
             "output/judge",
             [Self.acceptDecided] + CutFlows.rules + linkRules(.exit, into: &builder) + [
-                exit, settled,
+                exit, passed,
             ])
 
         let bound = devices("bound", book.estate.bindings, into: &builder)
@@ -102,20 +86,20 @@ package struct PolicyCompiler {
 
     /// A flow that is decided passes without being judged again (S4); where guests route, one connection may come by
     /// twice, and every pass is judged (KERNEL 4).
-    private func shortCutRules(again: ChainName?, into builder: inout RulesetBuilder) -> [Rule] {
-        guard let again else { return [Self.acceptDecided] }
-        let routers = devices("routers", book.estate.bindings.filter(isRouter), into: &builder)
-        let decided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
-        let refused = Step.match(.connectionLabel, .hasAny(FlowLabel.refused))
-        return [
-            Rule(refused, .verdict(.goto(again))),
-            Rule(decided, .lookup(.inputDevice, in: routers), .verdict(.goto(again))),
-            Rule(decided, .lookup(.outputDevice, in: routers), .verdict(.goto(again))), Self.acceptDecided,
+    private func shortCut(
+        _ routers: Routers?, _ guests: GuardCompiler.Addresses?, into builder: inout RulesetBuilder
+    ) -> Rule {
+        guard let routers else { return Self.acceptDecided }
+        let maps = dispatch(isAgain: true, guests, into: &builder)
+        let judging = [
+            Rule(.dispatch(.inputDevice, through: maps.entry)), Rule(.dispatch(.outputDevice, through: maps.exit)),
+            Rule(.verdict(.goto(allowedChain(isAgain: true, routers, into: &builder)))),
         ]
+        return Rule(Self.isDecided, .verdict(.goto(builder.content("again", routers.passing + judging))))
     }
 
-    private static let acceptDecided = Rule(
-        .match(.connectionLabel, .hasAny(FlowLabel.decided)), .verdict(.accept))
+    private static let isDecided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
+    private static let acceptDecided = Rule(isDecided, .verdict(.accept))
 
     /// A guest must not become this machine's router, whatever its rules allow (KERNEL 9).
     private static let noRouters = Rule(
@@ -203,15 +187,17 @@ package struct PolicyCompiler {
 
     // MARK: Settled
 
-    /// Where every list has allowed: the connection is marked decided, and its first packet logged (KERNEL 13).
-    private func allowedChain(isAgain: Bool, into builder: inout RulesetBuilder) -> ChainName {
+    /// Where every list has allowed: the connection is marked, and its first packet logged (KERNEL 13). Where nobody routes
+    /// it is settled at once, so that it is also when a later policy has a router.
+    private func allowedChain(isAgain: Bool, _ routers: Routers?, into builder: inout RulesetBuilder) -> ChainName {
         let counter = isAgain ? FixedNames.allowedAgainCounter : FixedNames.allowedCounter
         builder.add(counter)
-        var steps: [Step] = isAgain ? [] : [.setLabel(FlowLabel.decided)]
+        let label = routers == nil ? FlowLabel.decided | FlowLabel.settled : FlowLabel.decided
+        var steps: [Step] = isAgain ? [] : [.setLabel(label)]
         steps.append(.counter(counter))
         steps += [packetCopy(isAgain ? .allowedAgain : .allowed)].compactMap(\.self) + [.verdict(.accept)]
-        let timeouts = isAgain ? [] : timeoutRules(into: &builder)
-        return builder.content(isAgain ? "allowed-again" : "allowed", timeouts + [Rule(steps)])
+        let rules = (isAgain ? [] : timeoutRules(into: &builder)) + (routers?.settling ?? [])
+        return builder.content(isAgain ? "allowed-again" : "allowed", rules + [Rule(steps)])
     }
 
     /// `flowTimeoutInMinutes` of the networks at both ends; the last that is set wins, so the shortest comes last (S6,

@@ -23,9 +23,8 @@ enum Skeleton {
             builder.add(base("prerouting", .prerouting, priority: -300, [], then: check))
         }
         builder.add(base("input", .input, stateRules + neighbourRules, then: judgeInput))
-        // A connection that a later pass refused is judged at every packet, or a forged answer would open it (KERNEL 4).
-        let refused = Rule(.match(.connectionLabel, .hasAny(FlowLabel.refused)), .verdict(.jump(judgeForward)))
-        builder.add(base("forward", .forward, (routes ? [refused] : []) + stateRules, then: judgeForward))
+        let routed = routes ? routedRules(judge: judgeForward) : []
+        builder.add(base("forward", .forward, routed + stateRules, then: judgeForward))
         builder.add(base("postrouting", .postrouting, stateRules + neighbourRules, then: judgeOutput))
         builder.add(Chain(FixedNames.features, rules: featureRules))
         builder.add(
@@ -44,10 +43,30 @@ enum Skeleton {
             rules: rules + [Rule(.verdict(.jump(target)))])
     }
 
+    /// Where machines route, "established" is not yet "allowed": an answer can be forged between two passes of one packet
+    /// (KERNEL 4). So a connection that a later pass refused is judged at every packet, and one that was not allowed as far
+    /// as its destination in its original direction. The first rule is what others pay.
+    private static func routedRules(judge: ChainName) -> [Rule] {
+        let (decided, refused, settled) = (FlowLabel.decided, FlowLabel.refused, FlowLabel.settled)
+        return [
+            Rule(
+                state(.established), .match(.connectionLabel, .hasAny(settled)),
+                .match(.connectionLabel, .hasNone(refused)), .verdict(.accept)),
+            Rule(.match(.connectionLabel, .hasAny(refused)), .verdict(.jump(judge))),
+            // Those without `decided` are older than any policy, and live on (S5).
+            Rule(
+                state(.established), .match(.connectionLabel, .hasAny(decided)),
+                .match(.connectionDirection, .equals(0)), .verdict(.jump(judge))),
+        ]
+    }
+
+    private static func state(_ state: ConnectionState) -> Step {
+        .match(.connectionState, .hasAny(UInt128(state.rawValue)))
+    }
+
     /// Replies, and ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL
     /// 9).
     private static let stateRules: [Rule] = {
-        let state = { (state: ConnectionState) in Step.match(.connectionState, .hasAny(UInt128(state.rawValue))) }
         let related = [IPProtocol.icmp, .icmpv6].map { number in
             Rule(
                 state(.related), .match(.protocol, .equals(UInt128(number.rawValue))), .verdict(.accept))

@@ -15,6 +15,8 @@ package enum Field: Hashable, Sendable, CaseIterable {
     case tcpFlags
     /// `NFT_CT_STATE`: bits of `ConnectionState`.
     case connectionState
+    /// `NFT_CT_DIRECTION`: 0 on the way of the connection's first packet, 1 on that of its answers.
+    case connectionDirection
     /// `NFT_CT_LABELS`: 128 bits.
     case connectionLabel
     /// `NFT_CT_PKTS`, original direction; loading it turns conntrack accounting on.
@@ -23,7 +25,7 @@ package enum Field: Hashable, Sendable, CaseIterable {
     /// Bytes of a value in a register; device names are padded with zeros.
     package var width: Int {
         switch self {
-        case .family, .protocol, .icmpType, .icmpv6Type, .tcpFlags: 1
+        case .family, .protocol, .icmpType, .icmpv6Type, .tcpFlags, .connectionDirection: 1
         case .sourcePort, .destinationPort: 2
         case .ipSource, .ipDestination, .connectionState: 4
         case .originalPackets: 8

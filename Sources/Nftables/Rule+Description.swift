@@ -100,6 +100,7 @@ extension Field {
         case .icmpv6Type: "icmpv6 type"
         case .tcpFlags: "tcp flags"
         case .connectionState: "ct state"
+        case .connectionDirection: "ct direction"
         case .connectionLabel: "ct label"
         case .originalPackets: "ct original packets"
         }
@@ -138,6 +139,7 @@ extension Field {
         case .icmpType: ICMPTypeNames.v4[value] ?? "\(value)"
         case .icmpv6Type: ICMPTypeNames.v6[value] ?? "\(value)"
         case .connectionState: ConnectionState(rawValue: UInt32(truncatingIfNeeded: value)).description
+        case .connectionDirection: value == 0 ? "original" : value == 1 ? "reply" : "\(value)"
         case .connectionLabel: LabelBits.text(of: value, separator: ",")
         case .tcpFlags: TCPFlagNames.text(of: value)
         default: "\(value)"

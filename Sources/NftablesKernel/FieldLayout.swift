@@ -22,6 +22,7 @@ extension Field {
         case .icmpType, .icmpv6Type: .payload(base: transport, offset: 0, length: 1)
         case .tcpFlags: .payload(base: transport, offset: 13, length: 1)
         case .connectionState: .conntrack(key: NFT_CT_STATE.rawValue, direction: nil)
+        case .connectionDirection: .conntrack(key: NFT_CT_DIRECTION.rawValue, direction: nil)
         case .connectionLabel: .conntrack(key: NFT_CT_LABELS.rawValue, direction: nil)
         case .originalPackets: .conntrack(key: NFT_CT_PKTS.rawValue, direction: 0)
         }
@@ -61,7 +62,7 @@ extension Field {
     var isBitmask: Bool { self == .connectionState || self == .connectionLabel || self == .tcpFlags }
 
     /// Whether less and greater mean something to the kernel, which compares byte by byte.
-    var isOrdered: Bool { !isBitmask && !isDevice }
+    var isOrdered: Bool { !isBitmask && !isDevice && self != .connectionDirection }
 
     private var isInHostOrder: Bool {
         self == .connectionState || self == .connectionLabel || self == .originalPackets

@@ -22,6 +22,22 @@ enum RawPackets {
         try first(.udp, source, sourcePort, destination, destinationPort)
     }
 
+    /// A segment without data, with the flags and numbers that it is to have.
+    static func tcp(
+        _ source: String, _ sourcePort: UInt16, _ destination: String, _ destinationPort: UInt16, flags: UInt8,
+        sequence: UInt32, acknowledgement: UInt32 = 0
+    ) throws -> [UInt8] {
+        let flow = FlowTuple(
+            protocol: .tcp, source: try address(source), destination: try address(destination), sourcePort: sourcePort,
+            destinationPort: destinationPort)
+        let big = { (value: UInt32) in
+            stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
+        }
+        let ports = big(UInt32(sourcePort) << 16 | UInt32(destinationPort))
+        let segment = ports + big(sequence) + big(acknowledgement) + [0x50, flags, 0xff, 0xff, 0, 0, 0, 0]
+        return PacketFrame.packet(flow.source, flow.destination, 6, PacketFrame.sealed(segment, flow, at: 16))
+    }
+
     /// Any ICMPv6 message, whole: with its checksum, hop limit 255 as neighbour discovery wants it, and the router alert
     /// that a report of group membership needs.
     static func icmpv6(

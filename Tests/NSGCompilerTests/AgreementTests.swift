@@ -51,6 +51,29 @@ import Testing
         #expect(outcome == expected, "\(note): second packet \(second)")
     }
 
+    @Test(
+        "packets of an answered connection, however far it was allowed (S4, S5, KERNEL 4)",
+        arguments: UInt64(0)..<64 * UInt64(LongRun.factor))
+    func answered(seed: UInt64) {
+        let policy = CompiledPolicy(Estate.random(seed: seed))
+        let edges = FlowEdges(of: policy.book.estate)
+        var random = SplitMix64(seed: seed ^ 0x5e771e)
+        let (decided, refused, settled) = (FlowLabel.decided, FlowLabel.refused, FlowLabel.settled)
+        for _ in 0..<64 {
+            var packet = policy.packet(near: edges, using: &random)
+            packet.state = .established
+            for label in [0, decided, decided | settled, decided | refused, decided | refused | settled] {
+                for isReply in [false, true] {
+                    packet.label = label
+                    packet.isReply = isReply
+                    let outcome = policy.interpreter.outcome(of: packet).effect
+                    let expected = policy.expectedOnceAnswered(packet)
+                    #expect(outcome == expected, "seed \(seed), reply \(isReply): \(packet)")
+                }
+            }
+        }
+    }
+
     @Test("replies, related errors and what has no connection (S4, KERNEL 9)", arguments: UInt64(0)..<32)
     func laterPackets(seed: UInt64) {
         let estate = Estate.random(seed: seed)
@@ -184,6 +207,41 @@ import Testing
             .forward, from: "other0", to: "guest0", .udp((addresses.1, addresses.0), 53, 5000), state: .established,
             label: label)
         #expect(policy.interpreter.outcome(of: unrefused).verdict == .accept)
+    }
+
+    @Test("what a router sends on is judged until it was allowed as far as its destination, answered or not (KERNEL 4)")
+    func settling() throws {
+        var estate = Estate.denyingEverything
+        for group in estate.networkSecurityGroups.keys { estate.networkSecurityGroups[group]?.securityRules = [] }
+        estate.networkInterfaces[testID("networkInterfaces", "guest0")]?.enableIPForwarding = true
+        let policy = CompiledPolicy(estate)
+        let (a, r) = (try #require(IPAddress("10.0.0.9")), try #require(IPAddress("10.0.0.4")))
+        let b = try #require(IPAddress("10.0.0.10"))
+        let pass = { (entry: String, exit: String, destination: IPAddress, state: ConnectionState, label: UInt128) in
+            policy.interpreter.outcome(
+                of: TestPacket(
+                    .forward, from: entry, to: exit, .udp((a, destination), 5000, 53), state: state, label: label))
+        }
+        let isSettled = { (label: UInt128?) in label.map { $0 & FlowLabel.settled != 0 } }
+        // To r itself; through r, first to r and then to b, before and after the answer.
+        #expect(isSettled(pass("other0", "guest0", r, .new, 0).label) == true)
+        let first = pass("other0", "guest0", b, .new, 0)
+        let label = try #require(first.label)
+        #expect(FlowLabel.isDecided(label) && isSettled(label) == false)
+        #expect(pass("other0", "guest0", b, .established, label).logs == [])
+        for state in [ConnectionState.new, .established] {
+            let second = pass("guest0", "other0", b, state, label)
+            #expect(second.logs == ["nsgd allow again"] && second.label == label | FlowLabel.settled)
+        }
+        #expect(pass("guest0", "other0", b, .established, label | FlowLabel.settled).logs == [])
+        // A connection that is older than any policy lives on (S5).
+        #expect(pass("guest0", "other0", b, .established, 0).logs == [])
+
+        // Without routers the first pass settles, and what it settled stays so when there is one.
+        estate.networkInterfaces[testID("networkInterfaces", "guest0")]?.enableIPForwarding = false
+        let before = CompiledPolicy(estate).interpreter.outcome(
+            of: TestPacket(.forward, from: "guest0", to: "other0", .udp((r, b), 5000, 53)))
+        #expect(isSettled(before.label) == true)
     }
 }
 

@@ -98,11 +98,33 @@ extension CompiledPolicy {
             outcome.counters[FixedNames.allowedCounter, default: 0] += 1
             outcome.logs.append(DecisionMark.allowed.description)
         }
+        if leadsToDestination(packet) { outcome.label = outcome.label.map { $0 | FlowLabel.settled } }
         if !isAgain {
             outcome.label = outcome.label.map { $0 | FlowLabel.decided }
             outcome.timeout = timeout(of: packet, sides.map(\.1))
         }
         return outcome
+    }
+
+    /// What becomes of a packet of a connection that was answered: it passes, unless a router sends on what nobody has
+    /// allowed as far as its destination, or a pass of the connection was refused (S4, KERNEL 4).
+    package func expectedOnceAnswered(_ packet: TestPacket) -> PacketOutcome {
+        let label = packet.label ?? 0
+        let isSettled = !FlowLabel.isDecided(label) || label & FlowLabel.settled != 0
+        let mustAsk = !isSettled && !packet.isReply && isRouter(packet.inputDevice) && leadsToDestination(packet)
+        if routes, packet.path == .forward, mustAsk || label & FlowLabel.refused != 0 {
+            return expected(for: packet, isAgain: true)
+        }
+        return forgery(packet) ?? PacketOutcome(label: packet.label)
+    }
+
+    private var routes: Bool { book.estate.bindings.contains { isRouter($0.device) } }
+
+    /// To no machine that routes, or to the one whose address the destination is.
+    private func leadsToDestination(_ packet: TestPacket) -> Bool {
+        guard let exit = interface(on: .exit, of: packet), isRouter(exit.device) else { return true }
+        return book.estate.networkInterfaces[exit.networkInterface]?.addresses.contains(packet.flow.destination)
+            ?? false
     }
 
     /// What becomes of a packet that a guest sends as another, whatever its state (S13); nil of any other.

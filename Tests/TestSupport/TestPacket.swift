@@ -31,6 +31,8 @@ package struct TestPacket: Hashable, Sendable {
     package var state: ConnectionState
     /// The connection's label; nil where no connection stands behind the packet (invalid, untracked).
     package var label: UInt128?
+    /// Against the direction of the connection's first packet.
+    package var isReply = false
     /// 2, SYN alone, as a connection begins.
     package var tcpFlags: UInt8 = 2
 
@@ -88,6 +90,7 @@ extension TestPacket {
         case .icmpv6Type: return flow.protocol == .icmpv6 ? flow.icmpType.map { UInt128($0) } : nil
         case .tcpFlags: return flow.protocol == .tcp ? UInt128(tcpFlags) : nil
         case .connectionState: return UInt128(state.rawValue)
+        case .connectionDirection: return label == nil ? nil : isReply ? 1 : 0
         case .connectionLabel: return label
         case .originalPackets: return label == nil ? nil : 1
         }
@@ -102,8 +105,10 @@ extension TestPacket {
         }
     }
 
-    /// The label of no connection is a break in the kernel too; every other absent field is a mistake of the ruleset.
-    static func mayBeAbsent(_ field: Field) -> Bool { field == .connectionLabel || field == .originalPackets }
+    /// What is told of no connection is a break in the kernel too; every other absent field is a mistake of the ruleset.
+    static func mayBeAbsent(_ field: Field) -> Bool {
+        [.connectionLabel, .connectionDirection, .originalPackets].contains(field)
+    }
 
     private static func padded(_ name: String) -> UInt128 {
         let bytes = Array(name.utf8.prefix(16))
