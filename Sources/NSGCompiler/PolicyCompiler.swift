@@ -58,7 +58,7 @@ package struct PolicyCompiler {
     }
 
     private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
-        CutFlows.add(to: &builder)
+        let cut = CutFlows.rules(into: &builder)
         builder.add(FixedNames.routersCounter)
         let guardCompiler = GuardCompiler(book: book, names: names)
         let guests = guardCompiler.addresses(into: &builder)
@@ -81,12 +81,12 @@ package struct PolicyCompiler {
         let settled = Rule(.verdict(.goto(allowed)))
 
         let input = builder.content(
-            "input/judge", shortCut + CutFlows.rules + linkRules(.entry, into: &builder) + [entry, settled])
+            "input/judge", shortCut + cut + linkRules(.entry, into: &builder) + [entry, settled])
         let forward = builder.content(
-            "forward/judge", shortCut + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, settled])
+            "forward/judge", shortCut + cut + Self.multicast(into: &builder) + [entry, exit, settled])
         let output = builder.content(
             "output/judge",
-            [Self.acceptDecided] + CutFlows.rules + linkRules(.exit, into: &builder) + [
+            [Self.acceptDecided] + cut + linkRules(.exit, into: &builder) + [
                 exit, settled,
             ])
 
