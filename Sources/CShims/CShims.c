@@ -8,7 +8,7 @@ uint8_t nsgd_nfnl_subsystem(uint16_t type) { return NFNL_SUBSYS_ID(type); }
 
 static int enlarge(int descriptor, int forced, int asked, int bytes)
 {
-    if (setsockopt(descriptor, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
+    if (bytes > 0 && setsockopt(descriptor, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
         (void)setsockopt(descriptor, SOL_SOCKET, asked, &bytes, sizeof bytes);
     int size = 0;
     socklen_t length = sizeof size;

@@ -41,7 +41,8 @@ internal import NetworkTypes
             unsafe nfct_set_attr_u8(handle, ATTR_ICMP_TYPE, icmp.type)
             unsafe nfct_set_attr_u8(handle, ATTR_ICMP_CODE, icmp.code)
             unsafe nfct_set_attr_u16(handle, ATTR_ICMP_ID, icmp.identifier.bigEndian)
-        } else if `protocol`.hasPorts {
+        } else if `protocol`.hasPorts || `protocol` == .gre {
+            // Of GRE the keys of PPTP; the kernel wants them of every flow.
             unsafe nfct_set_attr_u16(handle, ATTR_ORIG_PORT_SRC, tuple.sourcePort.bigEndian)
             unsafe nfct_set_attr_u16(handle, ATTR_ORIG_PORT_DST, tuple.destinationPort.bigEndian)
         }

@@ -53,20 +53,61 @@ package struct ConntrackTable: ~Copyable {
     /// entry: see KERNEL 7.
     @discardableResult
     package mutating func delete(_ entry: ConntrackEntry) throws(KernelError) -> Bool {
-        let operation = "delete connection \(entry.protocol) \(entry.original)"
-        let base = try Self.request(MessageType.delete, entry.original, entry.protocol, entry.zone, doing: operation)
+        let deletion = try delete([entry])
+        if let error = deletion.failures.first { throw error }
+        return deletion.count == 1
+    }
+
+    /// What became of entries that were to be deleted.
+    package struct Deletion: Hashable, Sendable {
+        /// Those that are deleted. Others were gone, or another connection had their tuple.
+        package var count = 0
+        /// Of those that the kernel would not delete.
+        package var failures: [KernelError] = []
+    }
+
+    /// Deletes these very entries, many with one system call.
+    package mutating func delete(_ entries: some Collection<ConntrackEntry>) throws(KernelError) -> Deletion {
+        var deletion = Deletion()
+        var rest = entries[...]
+        while !rest.isEmpty {
+            let part = Array(rest.prefix(Self.deletedAtOnce))
+            rest = rest.dropFirst(part.count)
+            var requests: [(entry: ConntrackEntry, message: [UInt8])] = []
+            for entry in part {
+                do throws(KernelError) {
+                    requests.append((entry, try Self.deletion(of: entry)))
+                } catch { deletion.failures.append(error) }
+            }
+            guard !requests.isEmpty else { continue }
+            let refusals = try socket.requests(
+                requests.map(\.message), doing: "delete \(requests.count) connections")
+            deletion.count += requests.count - refusals.count
+            for (index, answer) in refusals where answer.errno != ENOENT {
+                let operation = Self.operation(on: requests[index].entry)
+                if let error = answer.error(doing: operation) { deletion.failures.append(error) }
+            }
+        }
+        return deletion
+    }
+
+    /// So many errors fit the smallest receive buffer.
+    private static let deletedAtOnce = 128
+
+    private static func operation(on entry: ConntrackEntry) -> String {
+        "delete connection \(entry.protocol) \(entry.original)"
+    }
+
+    private static func deletion(of entry: ConntrackEntry) throws(KernelError) -> [UInt8] {
+        let base = try request(
+            MessageType.delete, entry.original, entry.protocol, entry.zone, doing: operation(on: entry))
         // CTA_ID, which the library leaves out of requests.
         var request = NetlinkWriter()
-        request.begin(type: MessageType.delete, flags: UInt16(NLM.acknowledge))
+        request.begin(type: MessageType.delete, flags: 0)
         request.putRaw(base.dropFirst(NetlinkMessage.headerLength))
         request.put(12, entry.id)
         request.end()
-        do throws(KernelError) {
-            try socket.request(request.bytes, doing: operation)
-        } catch  where error.errno == ENOENT {
-            return false
-        }
-        return true
+        return request.bytes
     }
 
     private static func request(

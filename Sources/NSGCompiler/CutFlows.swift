@@ -4,71 +4,110 @@ package import Nftables
 
 /// Connections that were ended on purpose, and whose next packets would otherwise begin them anew in the direction of
 /// whichever side speaks first (KERNEL 7). The judging chains drop what is in these sets: of TCP what is no SYN, in both
-/// directions; of UDP what comes back, since what goes on in the original direction is judged by the rules.
+/// directions; of other protocols what comes back, since what goes on in the original direction is judged by the rules.
+/// ICMP is not among them: its answers begin no connection.
 package enum CutFlows {
-    package static let four = set("cut/v4", .ipv4Address)
-    package static let six = set("cut/v6", .ipv6Address)
+    /// `saddr . daddr . sport . dport`.
+    private static let tcp = family("tcp", [.inetService, .inetService], capacity: nil)
+    /// Of other protocols with ports: `saddr . daddr . protocol . sport . dport`. As many as the kernel tracks on a machine
+    /// of a few gigabytes, by half.
+    private static let ports = family("ports", [.inetProtocol, .inetService, .inetService], capacity: 1 << 17)
+    /// Of those without: `saddr . daddr . protocol`, which is all that the kernel tells their connections by.
+    private static let hosts = family("hosts", [.inetProtocol], capacity: 1 << 14)
+
+    package static let sets = [tcp.four, tcp.six, ports.four, ports.six, hosts.four, hosts.six]
     package static let counter = CounterName("dropped/cut")
 
-    /// How long: as long as the kernel by itself would remember an established TCP connection; for UDP several times the
-    /// longest idle time that its flows survive.
+    /// How long, in milliseconds: of TCP as long as the kernel by itself would remember an established connection; of
+    /// others, which have no first packet to be told by, until nothing has come back for this long. So they stay ended
+    /// while the other side goes on, and one that it opens later with the same ports is judged.
     static let tcpTimeout: UInt64 = 5 * 24 * 3_600_000
-    static let udpTimeout: UInt64 = 30 * 60_000
+    static let quietTimeout: UInt64 = 5 * 60_000
 
-    /// The elements that keep a connection from going on, and their set; nil for other protocols than TCP and UDP, which
-    /// begin anew with every packet.
+    /// The elements that keep a connection from going on, and their set; nil for ICMP.
     /// - Parameters:
     ///   - original: as rules saw its first packet: after destination NAT, before source NAT.
     ///   - reply: as the answers reach this host: conntrack's reply tuple.
     package static func elements(
         original: FlowTuple, reply: FlowTuple
     ) -> (set: NamedSet, elements: [SetElement])? {
-        let set = original.source.family == .ipv4 ? four : six
-        switch original.protocol {
-        case .tcp:
-            return (set, [original, reply].compactMap { element($0, timeout: tcpTimeout) })
-        case .udp:
-            return (set, [element(reply, timeout: udpTimeout)].compactMap(\.self))
-        default: return nil
+        let number = original.protocol
+        if number == .icmp || number == .icmpv6 { return nil }
+        let isTCP = number == .tcp
+        let sets = isTCP ? tcp : number.hasPorts ? ports : hosts
+        let elements = (isTCP ? [original, reply] : [reply]).compactMap { flow in
+            key(of: flow).map { SetElement(.concatenation($0), timeout: isTCP ? tcpTimeout : quietTimeout) }
+        }
+        return (original.source.family == .ipv4 ? sets.four : sets.six, elements)
+    }
+
+    private static func key(of flow: FlowTuple) -> [SetKey]? {
+        var values = [flow.source.number, flow.destination.number]
+        if flow.protocol != .tcp { values.append(UInt128(flow.protocol.rawValue)) }
+        if flow.protocol.hasPorts {
+            guard let source = flow.sourcePort, let destination = flow.destinationPort else { return nil }
+            values += [UInt128(source), UInt128(destination)]
+        }
+        return values.map { .values($0...$0) }
+    }
+
+    private static func family(
+        _ name: String, _ rest: [KeyType], capacity: UInt32?
+    ) -> (four: NamedSet, six: NamedSet) {
+        func set(_ version: String, _ address: KeyType) -> NamedSet {
+            NamedSet(
+                SetName("cut/\(name).\(version)"), keyType: .concatenation([address, address] + rest),
+                isInterval: false, expires: true, capacity: capacity, elements: [])
+        }
+        return (set("v4", .ipv4Address), set("v6", .ipv6Address))
+    }
+
+    /// At the head of what judges first packets: three rules a family, of which a packet of the other family and one of
+    /// another protocol passes each by after a test or two.
+    static func rules(into builder: inout RulesetBuilder) -> [Rule] {
+        for set in sets { builder.add(set) }
+        builder.add(counter)
+        let answering = protocols("cut/answering", IPProtocol.withPorts.filter { $0 != .tcp }, &builder)
+        let others = protocols("cut/not-by-hosts", IPProtocol.withPorts + [.icmp, .icmpv6], &builder)
+        let families = [
+            (UInt128(2), [Field.ipSource, .ipDestination], tcp.four, ports.four, hosts.four),
+            (10, [.ip6Source, .ip6Destination], tcp.six, ports.six, hosts.six),
+        ]
+        return families.flatMap { family, addresses, tcp, ports, hosts in
+            let isFamily = Step.match(.family, .equals(family))
+            let connection = addresses + [.sourcePort, .destinationPort]
+            return [
+                Rule([isFamily] + noSYN + [.membership(connection, of: tcp.name, isIn: true)] + end),
+                Rule(
+                    [isFamily, .lookup(.protocol, in: answering)]
+                        + ending(addresses + [.protocol, .sourcePort, .destinationPort], in: ports)),
+                Rule(
+                    [isFamily, .membership([.protocol], of: others, isIn: false)]
+                        + ending(addresses + [.protocol], in: hosts)),
+            ]
         }
     }
 
-    private static func element(_ flow: FlowTuple, timeout: UInt64) -> SetElement? {
-        guard let source = flow.sourcePort, let destination = flow.destinationPort else { return nil }
-        func key(_ value: UInt128) -> SetKey { .values(value...value) }
-        return SetElement(
-            .concatenation([
-                key(flow.source.number), key(flow.destination.number), key(UInt128(flow.protocol.rawValue)),
-                key(UInt128(source)), key(UInt128(destination)),
-            ]), timeout: timeout)
-    }
+    private static let end: [Step] = [.counter(counter), .verdict(.drop)]
 
-    private static func set(_ name: String, _ address: KeyType) -> NamedSet {
-        NamedSet(
-            SetName(name), keyType: .concatenation([address, address, .inetProtocol, .inetService, .inetService]),
-            isInterval: false, expires: true, elements: [])
-    }
-
-    static func add(to builder: inout RulesetBuilder) {
-        builder.add(four)
-        builder.add(six)
-        builder.add(counter)
-    }
-
-    /// At the head of what judges first packets.
-    static let rules: [Rule] =
-        rules(of: four, family: 2, .ipSource, .ipDestination) + rules(of: six, family: 10, .ip6Source, .ip6Destination)
-
-    private static func rules(of set: NamedSet, family: UInt128, _ source: Field, _ destination: Field) -> [Rule] {
-        let key = [source, destination, .protocol, .sourcePort, .destinationPort]
-        let end: [Step] = [.membership(key, of: set.name, isIn: true), .counter(counter), .verdict(.drop)]
+    private static var noSYN: [Step] {
         let isSYN: UInt128 = 2
-        return [
-            Rule(
-                [.match(.family, .equals(family)), .match(.protocol, .equals(6)), .match(.tcpFlags, .hasNone(isSYN))]
-                    + end),
-            Rule([.match(.family, .equals(family)), .match(.protocol, .equals(17))] + end),
-        ]
+        return [.match(.protocol, .equals(6)), .match(.tcpFlags, .hasNone(isSYN))]
+    }
+
+    private static func ending(_ key: [Field], in set: NamedSet) -> [Step] {
+        [
+            .membership(key, of: set.name, isIn: true),
+            .renew(key, in: set.name, milliseconds: quietTimeout),
+        ] + end
+    }
+
+    private static func protocols(
+        _ name: String, _ numbers: [IPProtocol], _ builder: inout RulesetBuilder
+    ) -> SetName {
+        let values = numbers.map { UInt128($0.rawValue) }.sorted()
+        return builder.set(
+            name, keyType: .inetProtocol, isInterval: false, values.map { SetElement(.values($0...$0)) })
     }
 }
 

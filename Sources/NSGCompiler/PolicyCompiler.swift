@@ -52,7 +52,7 @@ package struct PolicyCompiler {
     }
 
     private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
-        CutFlows.add(to: &builder)
+        let cut = CutFlows.rules(into: &builder)
         builder.add(FixedNames.routersCounter)
         let guardCompiler = GuardCompiler(book: book, names: names)
         let guests = guardCompiler.addresses(into: &builder)
@@ -65,12 +65,12 @@ package struct PolicyCompiler {
         let passed = Rule(.verdict(.goto(allowed)))
 
         let input = builder.content(
-            "input/judge", [shortCut] + CutFlows.rules + linkRules(.entry, into: &builder) + [entry, passed])
+            "input/judge", [shortCut] + cut + linkRules(.entry, into: &builder) + [entry, passed])
         let forward = builder.content(
-            "forward/judge", [shortCut] + CutFlows.rules + Self.multicast(into: &builder) + [entry, exit, passed])
+            "forward/judge", [shortCut] + cut + Self.multicast(into: &builder) + [entry, exit, passed])
         let output = builder.content(
             "output/judge",
-            [Self.acceptDecided] + CutFlows.rules + linkRules(.exit, into: &builder) + [
+            [Self.acceptDecided] + cut + linkRules(.exit, into: &builder) + [
                 exit, passed,
             ])
 

@@ -7,6 +7,10 @@ import NetworkTypes
 /// Ends live connections so that no packet begins them anew, in either direction (KERNEL 7).
 struct ConnectionCut {
     let enforcement: Enforcement
+    /// Connections that are marked, and then deleted, at a time: one transaction.
+    private static let batch = 1000
+    /// How many are looked at between two signs of life.
+    private static let stretch = 4096
 
     /// How a cut went.
     struct Outcome {
@@ -14,33 +18,54 @@ struct ConnectionCut {
         var ended = 0
         /// Those whose entries the kernel would not delete, and why the first.
         var failed: (count: Int, first: KernelError)?
+        /// What was cut, at whichever end.
+        var cut: [(cut: CutFlow, passages: [Passage])] = []
     }
 
+    private typealias Refused = (entry: ConntrackEntry, passages: [Passage])
+
     /// Ends what a change of policy refuses. One dump of the connections.
-    func callAsFunction(by review: FlowReview) throws(KernelError) -> Outcome {
+    /// - Parameter isAlive: called now and then, as there may be a million connections.
+    func callAsFunction(by review: FlowReview, isAlive: () -> Void) throws(KernelError) -> Outcome {
+        var review = review
         var connections = try ConntrackTable()
-        var refused: [ConntrackEntry] = []
+        var refused: [Refused] = []
+        var seen = 0
         try connections.dump(restart: { refused = [] }) { entry in
-            if review.ends(Connection(entry)) { refused.append(entry) }
+            if let passages = review.refusal(of: Connection(entry)) { refused.append((entry, passages)) }
+            seen += 1
+            if seen.isMultiple(of: Self.stretch) { isAlive() }
         }
-        return try end(refused, in: &connections)
+        var outcome = Outcome()
+        for start in stride(from: 0, to: refused.count, by: Self.batch) {
+            let rest = refused[start...]
+            do throws(KernelError) {
+                try end(rest.prefix(Self.batch), in: &connections, &outcome)
+            } catch {
+                outcome.fail(rest.count, error)
+                break
+            }
+            isAlive()
+        }
+        return outcome
     }
 
     private func end(
-        _ entries: [ConntrackEntry], in connections: inout ConntrackTable
-    ) throws(KernelError) -> Outcome {
-        var outcome = Outcome()
-        guard !entries.isEmpty else { return outcome }
+        _ batch: ArraySlice<Refused>, in connections: inout ConntrackTable, _ outcome: inout Outcome
+    ) throws(KernelError) {
+        let flows = batch.map { (cut: CutFlow($0.entry), passages: $0.passages) }
         // First of all: between the end of an entry and its mark a packet would open another.
-        try enforcement.cut(entries.map(CutFlow.init), table: FixedNames.table)
-        for entry in entries {
-            do throws(KernelError) {
-                if try connections.delete(entry) { outcome.ended += 1 }
-            } catch {
-                outcome.failed = ((outcome.failed?.count ?? 0) + 1, outcome.failed?.first ?? error)
-            }
-        }
-        return outcome
+        try enforcement.cut(flows.map(\.cut), table: FixedNames.table)
+        outcome.cut += flows
+        let deletion = try connections.delete(batch.map(\.entry))
+        outcome.ended += deletion.count
+        if let first = deletion.failures.first { outcome.fail(deletion.failures.count, first) }
+    }
+}
+
+extension ConnectionCut.Outcome {
+    fileprivate mutating func fail(_ count: Int, _ error: KernelError) {
+        failed = ((failed?.count ?? 0) + count, failed?.first ?? error)
     }
 }
 

@@ -170,11 +170,14 @@ final class RunningDaemon: Sendable {
     /// A sign of life while both queues still work.
     private func watchdog(_ observer: FlowObserver) {
         guard let interval = notifier.watchdogInterval else { return }
-        let timer = DispatchSource.makeTimerSource(queue: enforcer.executor.queue)
-        timer.schedule(deadline: .now(), repeating: .nanoseconds(Int(clamping: interval / 2)))
-        timer.setEventHandler { [notifier, observer] in
+        let isAlive: @Sendable () -> Void = { [notifier, observer] in
             observer.executor.queue.async { notifier.watchdog() }
         }
+        // Also in the middle of a review of many connections, which holds the queue for longer.
+        enforcer.signOfLife.withLock { $0 = isAlive }
+        let timer = DispatchSource.makeTimerSource(queue: enforcer.executor.queue)
+        timer.schedule(deadline: .now(), repeating: .nanoseconds(Int(clamping: interval / 2)))
+        timer.setEventHandler(handler: isAlive)
         timer.activate()
         retained.hold(Boxed(timer))
     }

@@ -24,6 +24,8 @@ actor Enforcer {
     var numbering: RuleNumbering
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
+    /// What that evaluation has ended in this run, and the policy has not allowed again since.
+    private var ended = EndedFlows()
     private var links: LinkTable
     private var observer: FlowObserver?
     /// When the last swap was, and whether it left something to sweep a while later.
@@ -40,6 +42,8 @@ actor Enforcer {
     /// The policy in force, for whoever answers questions about it.
     nonisolated let policy = Mutex<Policy?>(nil)
     nonisolated let history = Mutex(EnforcementHistory())
+    /// Called in the middle of what may take long.
+    nonisolated let signOfLife = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Packets that were on their way at a swap have left the old chains after this.
     private static let grace: UInt64 = 150_000_000
@@ -165,6 +169,7 @@ actor Enforcer {
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
             let notes = wanted.configuration.notes + [evaluateFlows(with: inForce)].compactMap(\.self)
+            releaseFlows(allowedBy: inForce)
             // Last: a run that ends before leaves the evaluation of flows to the next one.
             keepLastGood(sources)
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
@@ -180,7 +185,8 @@ actor Enforcer {
         // What the rules before let pass at the last moment has its connection by then.
         finishSweep()
         do throws(KernelError) {
-            let outcome = try cut(by: review)
+            let outcome = try cut(by: review) { signOfLife.withLock { $0 }?() }
+            ended.note(outcome.cut)
             history.withLock { $0.flowsEnded += outcome.ended }
             if outcome.failed == nil { self.evaluated = inForce }
             guard let message = outcome.message else { return nil }
@@ -190,6 +196,17 @@ actor Enforcer {
             let message = "live connections were not evaluated again, the next reload will try it: \(error)"
             journal.log(.error, message, id: "flush")
             return message
+        }
+    }
+
+    /// What was ended and is allowed again may begin from either side at once (S6).
+    private func releaseFlows(allowedBy inForce: Policy) {
+        let allowed = ended.takeAllowed(by: inForce)
+        do throws(KernelError) {
+            try enforcement.release(allowed, table: FixedNames.table)
+        } catch {
+            journal.log(
+                .warning, "connections that were ended are kept out until they have been quiet: \(error)", id: "flush")
         }
     }
 
@@ -380,6 +397,7 @@ actor Enforcer {
             let isThere = try enforcement.open(table: FixedNames.table)
             policy.withLock { $0 = nil }
             evaluated = nil
+            ended = EndedFlows()
             history.withLock { $0.enforcedSince = nil }
             guard isThere else { return .success(()) }
             Clock.sleep(nanoseconds: Self.grace)

@@ -19,8 +19,7 @@ extension Attributor {
     }
 
     private func side(_ side: DeviceSide, of binding: Binding) -> Side {
-        let direction = Direction.allCases.first { DeviceSide($0, binding.attachment) == side } ?? .inbound
-        return Side(interface: interface(of: binding), direction: direction, side: side)
+        Side(interface: interface(of: binding), direction: binding.direction(at: side), side: side)
     }
 
     private func interface(of binding: Binding) -> LoggedInterface {
@@ -31,38 +30,93 @@ extension Attributor {
             macAddress: document?.macAddress ?? macAddresses[binding.networkInterface] ?? .unknown)
     }
 
+    /// What a label says of one side.
+    struct LabelSide: Hashable {
+        let side: DeviceSide
+        /// The slots of the other side are zero.
+        private let label: UInt128
+
+        init(_ side: DeviceSide, of label: UInt128) {
+            self.side = side
+            self.label = LabelSlot.all.reduce(0) { bits, slot in
+                guard slot.side == side, let number = FlowLabel.number(in: slot, of: label) else { return bits }
+                return bits | FlowLabel.bits(number, in: slot)
+            }
+        }
+
+        var numbers: [RuleNumber] { label == 0 ? [] : FlowLabel.numbers(of: label) }
+    }
+
     /// The bound interfaces of a connection whose first packet nobody saw, told from its label and addresses: on each
     /// side the interface whose own address the flow has, else the only one of that side that can have the lists whose
     /// rules the label names.
     func sides(of flow: FlowTuple, label: UInt128) -> [Side] {
         DeviceSide.allCases.compactMap { side in
-            let rules = LabelSlot.all.filter { $0.side == side }
-                .compactMap { FlowLabel.number(in: $0, of: label).flatMap { policy.numbering.rules[$0] } }
-            guard let direction = rules.first?.direction else { return nil }
-            let fits = { (binding: Binding) in rules.allSatisfy { policy.mayHave($0, at: binding) } }
-            let owners = owners(of: flow, direction).filter { DeviceSide(direction, $0.attachment) == side }
-            if let owner = owners.first(where: fits) ?? owners.first { return self.side(side, of: owner) }
-            let candidates = policy.estate.bindings.filter {
-                DeviceSide(direction, $0.attachment) == side && fits($0)
-            }
-            return candidates.count == 1 ? candidates.first.map { self.side(side, of: $0) } : nil
+            binding(of: flow, told: LabelSide(side, of: label), otherwise: onlyBinding).map { self.side(side, of: $0) }
         }
     }
 
     /// The same for a connection that lives on, with the guests that no list judged when it began: their packets come
     /// and go by their device alone.
-    func sides(ofLive flow: FlowTuple, label: UInt128) -> [Side] {
-        let told = sides(of: flow, label: label)
-        return DeviceSide.allCases.compactMap { side in
-            if let known = told.first(where: { $0.side == side }) { return known }
-            let guest = owners(of: flow, side == .entry ? .outbound : .inbound).first { $0.attachment == .guest }
-            return guest.map { self.side(side, of: $0) }
+    /// - Parameter only: gives `onlyBinding(told:)`.
+    func passages(
+        ofLive flow: FlowTuple, label: UInt128, otherwise only: (LabelSide) -> Binding?
+    ) -> [Passage] {
+        DeviceSide.allCases.compactMap { side in
+            if let told = binding(of: flow, told: LabelSide(side, of: label), otherwise: only) {
+                return Passage(told.networkInterface, told.direction(at: side))
+            }
+            let direction: Direction = side == .entry ? .outbound : .inbound
+            let guest = owners(of: flow, direction).first { $0.attachment == .guest }
+            return guest.map { Passage($0.networkInterface, direction) }
         }
+    }
+
+    /// Of a connection that no policy has judged, told from its addresses alone. Between two interfaces of this machine
+    /// a `host` one is not passed: what is for the machine's own address does not reach its device.
+    func passages(ofUnlabelled flow: FlowTuple) -> [Passage] {
+        let (source, destination) = (owners(of: flow, .outbound), owners(of: flow, .inbound))
+        return [(Direction.outbound, source, destination), (.inbound, destination, source)].compactMap {
+            direction, owners, others in
+            owners.first { $0.attachment == .guest || others.isEmpty }.map { Passage($0.networkInterface, direction) }
+        }
+    }
+
+    private func rules(told side: LabelSide) -> [NumberedRule] {
+        side.numbers.compactMap { policy.numbering.rules[$0] }
+    }
+
+    private func binding(
+        of flow: FlowTuple, told side: LabelSide, otherwise only: (LabelSide) -> Binding?
+    ) -> Binding? {
+        let rules = rules(told: side)
+        guard let direction = rules.first?.direction else { return nil }
+        let owners = owners(of: flow, direction).filter { DeviceSide(direction, $0.attachment) == side.side }
+        guard !owners.isEmpty else { return only(side) }
+        return owners.first { owner in rules.allSatisfy { policy.mayHave($0, at: owner) } } ?? owners.first
+    }
+
+    /// The only bound interface that can have the lists whose rules a label names. O(bindings).
+    func onlyBinding(told side: LabelSide) -> Binding? {
+        let rules = rules(told: side)
+        guard let direction = rules.first?.direction else { return nil }
+        let candidates = policy.estate.bindings.filter { binding in
+            DeviceSide(direction, binding.attachment) == side.side
+                && rules.allSatisfy { policy.mayHave($0, at: binding) }
+        }
+        return candidates.count == 1 ? candidates.first : nil
     }
 
     /// The interfaces that have the flow's address on their own side.
     private func owners(of flow: FlowTuple, _ direction: Direction) -> [Binding] {
         bindingsByAddress[direction == .inbound ? flow.destination : flow.source] ?? []
+    }
+}
+
+extension Binding {
+    /// Which of its lists a packet meets that passes its device on this side.
+    fileprivate func direction(at side: DeviceSide) -> Direction {
+        DeviceSide(.inbound, attachment) == side ? .inbound : .outbound
     }
 }
 

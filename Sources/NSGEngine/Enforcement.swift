@@ -1,5 +1,4 @@
 import NSGCompiler
-package import NSGModel
 package import NetworkTypes
 package import Nftables
 
@@ -132,15 +131,36 @@ package struct Enforcement {
     /// From here on drops what would begin these connections anew; their entries may go then (KERNEL 7). A connection
     /// that is in the sets already does no harm.
     package func cut(_ flows: [CutFlow], table: String) throws(KernelError) {
-        var elements: [NamedSet: [SetElement]] = [:]
-        for flow in flows {
-            guard let cut = CutFlows.elements(original: flow.original, reply: flow.reply) else { continue }
-            elements[cut.set, default: []] += cut.elements
-        }
-        let operations = elements.sorted { $0.key.name < $1.key.name }.map { Operation.addElements($1, to: $0) }
+        let operations = Self.elements(of: flows).map { Operation.addElements($0.elements, to: $0.set) }
         guard !operations.isEmpty else { return }
         // Elements may come beside any change of anybody's.
         _ = try store.commitInParts(operations, table: table, expecting: nil)
+    }
+
+    /// Takes back what `cut` did. Elements may have expired meanwhile, and a deletion of one that is not there would
+    /// refuse the whole transaction; so each is added first, which changes nothing where it is there.
+    package func release(_ flows: [CutFlow], table: String) throws(KernelError) {
+        for start in stride(from: 0, to: flows.count, by: Self.releasedAtOnce) {
+            let operations = Self.elements(of: flows[start..<min(start + Self.releasedAtOnce, flows.count)]).flatMap {
+                [Operation.addElements($0.elements, to: $0.set), .deleteElements($0.elements, from: $0.set)]
+            }
+            guard !operations.isEmpty else { continue }
+            _ = try store.commit(operations, table: table, expecting: nil)
+        }
+    }
+
+    /// So many fit one transaction, whatever the socket's buffer.
+    private static let releasedAtOnce = 256
+
+    /// Each element once, by its set.
+    private static func elements(of flows: some Sequence<CutFlow>) -> [(set: NamedSet, elements: [SetElement])] {
+        var elements: [SetName: [SetElement]] = [:]
+        var known: Set<SetElement> = []
+        for flow in flows {
+            guard let cut = CutFlows.elements(original: flow.original, reply: flow.reply) else { continue }
+            elements[cut.set.name, default: []] += cut.elements.filter { known.insert($0).inserted }
+        }
+        return CutFlows.sets.compactMap { set in elements[set.name].map { (set, $0) } }
     }
 
     private static let accept = Rule(.verdict(.accept))
@@ -148,17 +168,6 @@ package struct Enforcement {
     package func removeTable(_ table: String) throws(KernelError) {
         guard try store.dump(table: table).ruleset != nil else { return }
         _ = try store.commit([.deleteTable], table: table, expecting: nil)
-    }
-}
-
-/// A connection that is to end, as `CutFlows.elements(original:reply:)` takes it.
-package struct CutFlow: Hashable, Sendable {
-    package var original: FlowTuple
-    package var reply: FlowTuple
-
-    package init(original: FlowTuple, reply: FlowTuple) {
-        self.original = original
-        self.reply = reply
     }
 }
 

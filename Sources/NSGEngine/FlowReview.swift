@@ -1,7 +1,7 @@
 import FlowLog
 import NSGCompiler
 import NSGEvaluation
-import NSGModel
+package import NSGModel
 
 /// Which live flows a change of policy ends (S6): those of security groups with `flushConnection` on whose rules have
 /// changed, or that had it off until now, if the policy as a whole refuses them. All others live on (S5).
@@ -9,6 +9,8 @@ package struct FlowReview: Sendable {
     private let attributor: Attributor
     /// Directions of the bound interfaces at which such a group stands.
     private let changed: [ResourceID: Set<Direction>]
+    /// Of flows that no bound interface's address tells: flows share labels, and the search goes over all bindings.
+    private var tellings: [Attributor.LabelSide: Binding?] = [:]
 
     /// Nil where no flow needs to be looked at. O(rules of the groups with `flushConnection` on bound interfaces).
     package init?(from before: Policy, to after: Policy) {
@@ -29,17 +31,44 @@ package struct FlowReview: Sendable {
         attributor = Attributor(policy: after)
     }
 
-    /// Whether the flow ends: judged in its original direction at every bound interface on its way, as a first packet would
-    /// be, another's address (S13) included. What the platform lets pass stays. O(rules of the lists on its way).
-    package func ends(_ connection: Connection) -> Bool {
-        guard let label = connection.label, FlowLabel.isDecided(label) else { return false }
-        let sides = attributor.sides(ofLive: connection.flow, label: label).compactMap { side in
-            side.interface.networkInterface.map { (interface: $0, direction: side.direction) }
+    /// Where a flow that ends is judged, in its original direction, as a first packet would be, another's address (S13)
+    /// included; nil for one that goes on. What the platform lets pass stays. O(rules of the lists on its way).
+    package mutating func refusal(of connection: Connection) -> [Passage]? {
+        let passages = passages(of: connection)
+        guard passages.contains(where: { changed[$0.interface]?.contains($0.direction) ?? false }),
+            !attributor.policy.allows(connection.flow, at: passages)
+        else { return nil }
+        return passages
+    }
+
+    private mutating func passages(of connection: Connection) -> [Passage] {
+        guard let label = connection.label, FlowLabel.isDecided(label) else {
+            return attributor.passages(ofUnlabelled: connection.flow)
         }
-        guard sides.contains(where: { changed[$0.interface]?.contains($0.direction) ?? false }) else { return false }
-        return !sides.allSatisfy {
-            attributor.policy.evaluator.decision(for: connection.flow, at: $0.interface, $0.direction).passes
+        return attributor.passages(ofLive: connection.flow, label: label) { side in
+            if let known = tellings[side] { return known }
+            let binding = attributor.onlyBinding(told: side)
+            tellings[side] = .some(binding)
+            return binding
         }
+    }
+}
+
+/// One bound interface on a flow's way, and the direction of its lists that the flow meets there.
+package struct Passage: Hashable, Sendable {
+    package var interface: ResourceID
+    package var direction: Direction
+
+    package init(_ interface: ResourceID, _ direction: Direction) {
+        self.interface = interface
+        self.direction = direction
+    }
+}
+
+extension Policy {
+    /// Whether a first packet of the flow passes every one of these interfaces, as far as they are still bound.
+    func allows(_ flow: FlowTuple, at passages: [Passage]) -> Bool {
+        passages.allSatisfy { evaluator.decision(for: flow, at: $0.interface, $0.direction).passes }
     }
 }
 

@@ -32,6 +32,39 @@ extension NetlinkSocket {
         }
     }
 
+    /// Sends requests in one datagram, of which the kernel carries out each by itself, in order, and answers those that it
+    /// refuses. Gives their answers by the requests' indexes. `EINTR` says that answers were lost and that all but what
+    /// was refused has been done.
+    /// - Parameter requests: at least one; their sequence numbers, and whether they are acknowledged, are set here.
+    package mutating func requests(
+        _ requests: [[UInt8]], doing operation: String
+    ) throws(KernelError) -> [Int: NetlinkAnswer] {
+        var datagram: [UInt8] = []
+        var indexes: [UInt32: Int] = [:]
+        for (index, request) in requests.enumerated() {
+            let sequence = nextSequence()
+            indexes[sequence] = index
+            datagram += Self.numbered(request, sequence, isAcknowledged: index == requests.count - 1)
+            while datagram.count % 4 != 0 { datagram.append(0) }
+        }
+        try send(datagram)
+        var refusals: [Int: NetlinkAnswer] = [:]
+        var buffer = [UInt8](repeating: 0, count: 32768)
+        while true {
+            switch try receive(into: &buffer, waiting: .milliseconds(10_000)) {
+            case .nothing: throw KernelError(errno: ETIMEDOUT, doing: operation)
+            case .overrun, .truncated:
+                throw KernelError(errno: EINTR, doing: "\(operation): answers were lost")
+            case .datagram(let count):
+                for message in NetlinkMessages(buffer[..<count]) {
+                    guard let index = indexes[message.sequence], let answer = message.answer else { continue }
+                    if answer.errno != 0 { refusals[index] = answer }
+                    if index == requests.count - 1 { return refusals }
+                }
+            }
+        }
+    }
+
     private enum Outcome { case complete, interrupted }
 
     /// One attempt. The answer is read to its end even when `body` throws: the kernel runs one dump a socket.
@@ -67,9 +100,16 @@ extension NetlinkSocket {
         }
     }
 
-    private static func numbered(_ request: [UInt8], _ sequence: UInt32) -> [UInt8] {
+    private static func numbered(
+        _ request: [UInt8], _ sequence: UInt32, isAcknowledged: Bool? = nil
+    ) -> [UInt8] {
         precondition(request.count >= NetlinkMessage.headerLength, "not a netlink message")
         var request = request
+        if let isAcknowledged, let flags = request[...].hostUInt16(at: 6) {
+            let acknowledge: UInt16 = 4  // NLM_F_ACK
+            request.replaceSubrange(
+                6..<8, with: (isAcknowledged ? flags | acknowledge : flags & ~acknowledge).hostBytes)
+        }
         request.replaceSubrange(8..<12, with: sequence.hostBytes)
         return request
     }

@@ -173,6 +173,34 @@ struct ConntrackKernelTests {
         }
     }
 
+    @Test(
+        "many entries are deleted at once, of every protocol; those that are gone, or are others by now, are passed over"
+    )
+    func deletions() throws {
+        try Self.withRules(hook: "output") {
+            LoopbackTraffic.datagrams(to: 5353, from: (42_000..<42_300).map { UInt16($0) })
+            for number in [47, 50, 132] {
+                try run([
+                    "python3", "-c",
+                    "import socket; socket.socket(2, 3, \(number)).sendto(bytes(12), ('127.0.0.1', 0))",
+                ])
+            }
+            var table = try ConntrackTable()
+            var entries = try table.dump()
+            #expect(entries.count >= 302 && entries.contains { $0.protocol == .gre || $0.protocol == .esp })
+            let gone = entries.removeFirst()
+            let isDeleted = try table.delete(gone)
+            #expect(isDeleted)
+            var other = entries[150]
+            other.id &+= 1
+            let wanted = entries.count
+            let deletion = try table.delete([gone] + entries.prefix(150) + [other] + entries.dropFirst(150) + [gone])
+            #expect(deletion.count == wanted && deletion.failures.isEmpty, "\(deletion)")
+            let left = try table.dump()
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
     @Test("a buffer that was too small is reported as loss, and events go on")
     func loss() throws {
         try Self.withRules(hook: "output") {

@@ -1,4 +1,5 @@
 import JSONText
+import NetworkTypes
 import TestSupport
 import Testing
 
@@ -126,6 +127,111 @@ struct DaemonFlushTests {
             #expect(try Self.isSilent(network, .straight))
             #expect(try daemon.reload().notes.isEmpty)
             #expect(daemon.journal.contains("2 connections were ended"))
+        }
+    }
+
+    @Test("across a restart: what the documents refuse that were changed meanwhile is ended by the next run (S6, E4)")
+    func restart() throws {
+        try TestNetwork.with(Self.estate([Self.web, Self.dns], flushing: true, logs: false)) { network in
+            let first = try network.startDaemon()
+            let (a, b) = (network["a"], network["b"])
+            try Self.open(network, .straight)
+            #expect(try a.connect(2, to: b.address, 81, from: 5003) == "open")
+            #expect(first.stop())
+            try network.write(Self.estate([], flushing: true, logs: false))
+            #expect(try a.exchange(1) == "same")
+
+            let second = try network.startDaemon()
+            #expect(second.journal.contains("2 connections were ended"))
+            #expect(try a.exchange(2) == "same")
+            #expect(try Self.isSilent(network, .straight))
+            // And not again.
+            #expect(second.stop())
+            let third = try network.startDaemon()
+            #expect(!third.journal.contains("ended"))
+            #expect(try a.reaches(b.address, 81, expecting: true))
+        }
+    }
+
+    @Test("connections older than the first policy are evaluated as well when the rules change (S6)")
+    func unlabelled() throws {
+        try TestNetwork.with(Self.estate([Self.web, Self.dns], flushing: true, logs: false)) { network in
+            // Whose translation has connections tracked before any rule of ours.
+            try Self.open(network, .translated)
+            let daemon = try network.startDaemon()
+            #expect(try network["a"].exchange(1) == "same")
+            #expect(!daemon.journal.contains("ended"))
+
+            try network.write(Self.estate([], flushing: true, logs: false))
+            let answer = try daemon.reload()
+            #expect(answer.notes.contains { $0.hasPrefix("2 connections were ended") }, "\(answer.notes)")
+            #expect(try Self.isSilent(network, .translated))
+        }
+    }
+
+    /// Milliseconds that the only element of a set has left; nil where there is none.
+    private static func rest(of set: String, in network: TestNetwork) throws -> Int? {
+        let listing = try network.router.run(["nft", "list", "set", "inet", "nsgd", set])
+        guard let text = listing.firstMatch(of: #/expires ([0-9a-z]+)/#)?.output.1 else { return nil }
+        let units = ["m": 60_000, "s": 1000, "ms": 1]
+        return text.matches(of: #/([0-9]+)([a-z]+)/#).reduce(0) { sum, part in
+            sum + (Int(part.output.1) ?? 0) * (units[String(part.output.2)] ?? 0)
+        }
+    }
+
+    @Test("UDP stays ended while the other side goes on sending, and begins from there once it is allowed again (S6)")
+    func persistentPeer() throws {
+        try TestNetwork.with(Self.estate([Self.dns], flushing: true, logs: false)) { network in
+            let daemon = try network.startDaemon()
+            let (a, b) = (network["a"], network["b"])
+            try b.serve("udp", 53)
+            #expect(try Self.asks(a, b, .straight, expecting: true))
+            try a.countPackets(ports: [53])
+            try network.write(Self.estate([], flushing: true, logs: false))
+            #expect(try daemon.reload().notes.contains { $0.hasPrefix("1 connection was ended") })
+
+            let isOlder = try eventually { try Self.rest(of: "cut/ports.v4", in: network) ?? 0 < 299_000 }
+            #expect(isOlder)
+            try b.push()
+            let isRenewed = try eventually { try Self.rest(of: "cut/ports.v4", in: network) ?? 0 > 299_000 }
+            #expect(isRenewed)
+            #expect(try a.packetsSeen() == 0 && network.router.counter("dropped/cut")?.packets == 1)
+
+            try network.write(Self.estate([Self.dns], flushing: true, logs: false))
+            try daemon.reload()
+            #expect(try Self.rest(of: "cut/ports.v4", in: network) == nil)
+            try b.push()
+            let hasCome = try eventually { try a.packetsSeen() == 1 }
+            #expect(hasCome)
+        }
+    }
+
+    @Test(
+        "a flow without ports does not come back by the other side (KERNEL 7)",
+        arguments: [(IPProtocol.esp, false), (.esp, true), (.gre, false), (.sctp, false)])
+    func otherProtocols(number: IPProtocol, isIPv6: Bool) throws {
+        // From b to a everything is allowed: a side that speaks first would begin a flow of its own.
+        let back = Rule.allow("AllowToA", 140, to: [isIPv6 ? "fd00:1::4" : "10.1.0.4"])
+        let forth = Rule.allow("AllowToB", 150, to: [isIPv6 ? "fd00:1::5" : "10.1.0.5"])
+        try TestNetwork.with(Self.estate([back, forth], flushing: true, logs: false)) { network in
+            let daemon = try network.startDaemon()
+            let (a, b) = (network["a"].addresses[isIPv6 ? 1 : 0], network["b"].addresses[isIPv6 ? 1 : 0])
+            let wires = try Wires(network, "a", "b")
+            let ask = ("ask", try RawPackets.first(number, a, 7001, b, 7002))
+            let answer = ("answer", try RawPackets.first(number, b, 7002, a, 7001))
+            let other = ("other", try RawPackets.first(.udp, b, 7003, a, 7004))
+            wires.expect(passing: [ask], from: "a", to: "b")
+            if number != .sctp { wires.expect(passing: [answer], from: "b", to: "a") }
+
+            try network.write(Self.estate([back], flushing: true, logs: false))
+            let outcome = try daemon.reload()
+            #expect(outcome.notes.contains { $0.hasPrefix("1 connection was ended") }, "\(outcome.notes)")
+            wires.expect(passing: [other], refused: [answer, answer], from: "b", to: "a")
+            #expect(try network.router.counter("dropped/cut")?.packets == 2)
+
+            try network.write(Self.estate([back, forth], flushing: true, logs: false))
+            try daemon.reload()
+            wires.expect(passing: [answer], from: "b", to: "a")
         }
     }
 }

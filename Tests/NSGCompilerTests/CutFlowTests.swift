@@ -9,27 +9,37 @@ import Testing
 @Suite struct CutFlowTests {
     static let ends = [["10.0.0.4", "203.0.113.9"], ["fd00::4", "2001:db8::9"]]
 
+    private static let protocols: [IPProtocol] = [
+        .tcp, .udp, .dccp, .sctp, .udplite, .esp, .ah, .gre, .icmp, .icmpv6, IPProtocol(rawValue: 253),
+    ]
+
     @Test(
-        "TCP begins anew with a SYN alone, UDP from its own side alone; others are not touched",
-        arguments: [IPProtocol.tcp, .udp, .sctp], ends)
+        "TCP begins anew with a SYN alone, other protocols from their own side alone; ICMP is not touched",
+        arguments: protocols, ends)
     func nextPackets(number: IPProtocol, ends: [String]) throws {
+        let isICMP = number == .icmp || number == .icmpv6
         let flow = FlowTuple(
             protocol: number, source: try #require(IPAddress(ends[0])), destination: try #require(IPAddress(ends[1])),
-            sourcePort: 5000, destinationPort: 53)
+            sourcePort: number.hasPorts ? 5000 : nil, destinationPort: number.hasPorts ? 53 : nil,
+            icmpType: isICMP ? 8 : nil)
         let policy = CompiledPolicy(.openGuest)
-        let cut = policy.interpreter(cutting: flow)
-        var dropped = PacketOutcome(label: 0)
-        dropped.verdict = .drop
-        dropped.counters = [CutFlows.counter: 1]
+        let elements = CutFlows.elements(original: flow, reply: flow.turned)
+        #expect((elements == nil) == isICMP)
+        let cut = policy.interpreter(with: elements)
 
         for (flow, isReply) in [(flow, false), (flow.turned, true)] {
             var packet = TestPacket(
                 .forward, from: isReply ? "other0" : "guest0", to: isReply ? "guest0" : "other0", flow)
-            for flags: UInt8 in [0, 2, 4, 16] {
+            for flags: UInt8 in number == .tcp ? [0, 2, 4, 16] : [2] {
                 packet.tcpFlags = flags
-                let isCut = number == .tcp ? flags & 2 == 0 : number == .udp && isReply
+                let isCut = number == .tcp ? flags & 2 == 0 : !isICMP && isReply
                 let judged = policy.expected(for: packet)
                 #expect(judged.verdict == .accept)
+                var dropped = PacketOutcome(label: 0)
+                dropped.verdict = .drop
+                dropped.counters = [CutFlows.counter: 1]
+                // Whatever it drops of others than TCP keeps it ended.
+                if number != .tcp { dropped.renewals = elements?.elements.map(\.key) ?? [] }
                 #expect(cut.outcome(of: packet).effect == (isCut ? dropped : judged), "flags \(flags): \(packet)")
 
                 // The connections beside it, and one that was decided.
@@ -44,14 +54,32 @@ import Testing
             }
         }
     }
+
+    @Test("what is not cut pays for six rules and three look-ups at most")
+    func cost() throws {
+        let policy = CompiledPolicy(.openGuest)
+        var without = policy.ruleset
+        for name in without.chains.keys {
+            without.chains[name]?.rules.removeAll { $0.steps.contains(.counter(CutFlows.counter)) }
+        }
+        let bare = RulesetInterpreter(without)
+        for number in Self.protocols {
+            for ends in Self.ends {
+                let flow = FlowTuple(
+                    protocol: number, source: try #require(IPAddress(ends[0])),
+                    destination: try #require(IPAddress(ends[1])), sourcePort: 5000, destinationPort: 53)
+                let packet = TestPacket(.forward, from: "guest0", to: "other0", flow)
+                let (all, rest) = (policy.interpreter.outcome(of: packet), bare.outcome(of: packet))
+                #expect(all.rules - rest.rules == 6 && all.lookups - rest.lookups <= 3, "\(number)")
+            }
+        }
+    }
 }
 
 extension CompiledPolicy {
-    fileprivate func interpreter(cutting flow: FlowTuple) -> RulesetInterpreter {
+    fileprivate func interpreter(with cut: (set: NamedSet, elements: [SetElement])?) -> RulesetInterpreter {
         var ruleset = ruleset
-        if let (set, elements) = CutFlows.elements(original: flow, reply: flow.turned) {
-            ruleset.sets[set.name]?.elements += elements
-        }
+        if let cut { ruleset.sets[cut.set.name]?.elements += cut.elements }
         return RulesetInterpreter(ruleset)
     }
 }
@@ -60,17 +88,19 @@ extension FlowTuple {
     fileprivate var turned: FlowTuple {
         FlowTuple(
             protocol: self.protocol, source: destination, destination: source, sourcePort: destinationPort,
-            destinationPort: sourcePort)
+            destinationPort: sourcePort, icmpType: icmpType)
     }
 
-    /// With another port at either end.
+    /// With another port at either end, or of another protocol.
     fileprivate var neighbours: [FlowTuple] {
         [(UInt16(1), UInt16(0)), (0, 1)].map { source, destination in
             var flow = self
+            if !self.protocol.hasPorts { flow.protocol = IPProtocol(rawValue: 254 - UInt8(source)) }
+            if !self.protocol.hasPorts { flow.icmpType = nil }
             flow.sourcePort = sourcePort.map { $0 + source }
             flow.destinationPort = destinationPort.map { $0 + destination }
             return flow
-        }
+        }.filter { $0.protocol != self.protocol || self.protocol.hasPorts }
     }
 }
 

@@ -12,7 +12,8 @@
 uint8_t nsgd_nfnl_message(uint16_t type);
 uint8_t nsgd_nfnl_subsystem(uint16_t type);
 
-/// Enlarges a socket buffer with SO_SNDBUFFORCE or SO_RCVBUFFORCE, or, where that is refused, with SO_SNDBUF or SO_RCVBUF.
+/// Enlarges a socket buffer with SO_SNDBUFFORCE or SO_RCVBUFFORCE, or, where that is refused, with SO_SNDBUF or SO_RCVBUF; 0
+/// bytes leave it as it is.
 /// Returns the size in force as getsockopt gives it (the kernel doubles what was asked), or -1 with errno.
 int nsgd_socket_send_buffer(int descriptor, int bytes);
 int nsgd_socket_receive_buffer(int descriptor, int bytes);

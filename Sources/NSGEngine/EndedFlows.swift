@@ -1,0 +1,47 @@
+package import NSGModel
+import NetworkTypes
+
+/// A connection that is to end, as `CutFlows.elements(original:reply:)` takes it.
+package struct CutFlow: Hashable, Sendable {
+    package var original: FlowTuple
+    package var reply: FlowTuple
+
+    package init(original: FlowTuple, reply: FlowTuple) {
+        self.original = original
+        self.reply = reply
+    }
+}
+
+/// Connections that were ended on purpose, so that a policy which allows them again can let go of them: until then
+/// whatever comes back of them is dropped, also where the other side opens a connection of its own with the same ports.
+/// TCP is not among them: a SYN begins a connection of either side at once, and one that was ended stays ended.
+package struct EndedFlows: Sendable {
+    private struct Flow {
+        var cut: CutFlow
+        var passages: [Passage]
+    }
+
+    /// Beyond this the oldest are forgotten; they come free when they have been quiet for a while.
+    package static let limit = 65_536
+
+    /// Oldest first.
+    private var flows: [Flow] = []
+
+    package init() {}
+
+    package var count: Int { flows.count }
+
+    /// - Parameter passages: where the flow was refused or might have been.
+    package mutating func note(_ ended: some Sequence<(cut: CutFlow, passages: [Passage])>) {
+        flows += ended.lazy.filter { $0.cut.original.protocol != .tcp }.map { Flow(cut: $0.cut, passages: $0.passages) }
+        if flows.count > Self.limit { flows.removeFirst(flows.count - Self.limit) }
+    }
+
+    /// Those whose original direction the policy lets pass; they are forgotten here.
+    package mutating func takeAllowed(by policy: Policy) -> [CutFlow] {
+        let end = flows.partition { policy.allows($0.cut.original, at: $0.passages) }
+        let allowed = flows[end...].map(\.cut)
+        flows.removeSubrange(end...)
+        return allowed
+    }
+}
