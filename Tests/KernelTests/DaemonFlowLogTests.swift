@@ -141,7 +141,7 @@ struct DaemonFlowLogTests {
 
     /// Reads every PT1H.json under a folder over and over until its input ends; says how often, or which was not JSON.
     private static let reader = """
-        import glob, json, os, select, sys
+        import glob, json, os, select, sys, time
         print("reading")
         times = files = 0
         while not select.select([sys.stdin], [], [], 0.002)[0]:
@@ -152,11 +152,14 @@ struct DaemonFlowLogTests {
                     after = os.fstat(file.fileno())
                 # A write fell into the reading, which is several system calls.
                 if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size): continue
-                try: records = json.loads(text)["records"]
-                except Exception as e:
-                    # Some file systems show a reader half of the pwrite that is going on; it is whole when read again.
-                    try: records = json.load(open(path))["records"]
-                    except Exception: sys.exit("%s: %r: %s" % (path, e, text[-300:]))
+                # Some file systems show a reader half of the pwrite that is going on; it is whole when read again.
+                for attempt in range(20):
+                    try: records = json.loads(text)["records"]
+                    except Exception as e: mistake = e
+                    else: break
+                    time.sleep(0.005)
+                    text = open(path).read()
+                else: sys.exit("%s: %r: %s" % (path, mistake, text[-300:]))
                 files += 1 if records else 0
             times += 1
         print(times, "times", files, "files with records") if files else sys.exit("no file had a record")
