@@ -39,9 +39,16 @@ package struct EndedFlows: Sendable {
 
     /// Those whose original direction the policy lets pass; they are forgotten here.
     package mutating func takeAllowed(by policy: Policy) -> [CutFlow] {
-        let end = flows.partition { policy.allows($0.cut.original, at: $0.passages) }
-        let allowed = flows[end...].map(\.cut)
-        flows.removeSubrange(end...)
+        var kept: [Flow] = []
+        var allowed: [CutFlow] = []
+        for flow in flows {
+            if policy.allows(flow.cut.original, at: flow.passages) {
+                allowed.append(flow.cut)
+            } else {
+                kept.append(flow)
+            }
+        }
+        flows = kept
         return allowed
     }
 }

@@ -1,7 +1,7 @@
 /// The program of a machine's agent. It reads one JSON object a line and answers each with one line.
 enum TrafficAgent {
     static let program = #"""
-        import json, select, socket, struct, sys, threading, time
+        import itertools, json, select, socket, struct, sys, threading, time
 
         connections = {}
         accepted = []
@@ -109,10 +109,13 @@ enum TrafficAgent {
 
         # One datagram to each of many, from ports of their own, all at once. Where `enough` have answered, the rest have a
         # little longer.
+        # Below those that the kernel chooses. One that came again would find the flow of an earlier probe alive.
+        probe_ports = itertools.count(20000)
+
         def probe(c):
             asked = {}
             for target in c["to"]:
-                s = opened(target[0], socket.SOCK_DGRAM)
+                s = opened(target[0], socket.SOCK_DGRAM, next(probe_ports))
                 s.connect(tuple(target))
                 s.send(b"question")
                 asked[s] = target
