@@ -9,9 +9,8 @@ package import Nftables
 package enum CutFlows {
     /// `saddr . daddr . sport . dport`.
     private static let tcp = family("tcp", [.inetService, .inetService], capacity: nil)
-    /// Of other protocols with ports: `saddr . daddr . protocol . sport . dport`. As many as the kernel tracks on a machine
-    /// of a few gigabytes, by half.
-    private static let ports = family("ports", [.inetProtocol, .inetService, .inetService], capacity: 1 << 17)
+    /// Of other protocols with ports: `saddr . daddr . protocol . sport . dport`.
+    private static let ports = family("ports", [.inetProtocol, .inetService, .inetService], capacity: 1 << 16)
     /// Of those without: `saddr . daddr . protocol`, which is all that the kernel tells their connections by.
     private static let hosts = family("hosts", [.inetProtocol], capacity: 1 << 14)
 
@@ -19,8 +18,9 @@ package enum CutFlows {
     package static let counter = CounterName("dropped/cut")
 
     /// How long, in milliseconds: of TCP as long as the kernel by itself would remember an established connection; of
-    /// others, which have no first packet to be told by, until nothing has come back for this long. So they stay ended
-    /// while the other side goes on, and one that it opens later with the same ports is judged.
+    /// others until nothing has come back for this long. So they stay ended while the other side goes on. What that side
+    /// opens by itself with the same ports is taken for the same: only TCP's first packets tell (those of SCTP would,
+    /// of UDP, ESP and most others none do).
     static let tcpTimeout: UInt64 = 5 * 24 * 3_600_000
     static let quietTimeout: UInt64 = 5 * 60_000
 

@@ -3,7 +3,7 @@ import NetworkTypes
 import Nftables
 
 /// The machines that route (`enableIPForwarding`). A connection through one of them passes this machine several times under
-/// one entry of conntrack, and every pass is judged (KERNEL 4).
+/// one entry of conntrack, and every pass of its first packet is judged (KERNEL 4).
 ///
 /// The label tells how far a connection has come: `decided` is set on its first pass, `settled` on the one that leads to its
 /// destination. In between the router holds the packet. It can forge the answer, which makes the connection established,

@@ -35,7 +35,7 @@ struct PlatformTagCheck {
         if self.protocol != .any, self.protocol != nil {
             diagnostics.report(
                 .securityRuleInvalidPlatformTag, at: place,
-                "DNS exfiltration tags must be used with \"*\" as a protocol.",
+                "DNS exfiltration tags must be used with \"\(words.protocol)\" as a protocol.",
                 remedy: "set protocol to \(words.protocol)")
         }
         if !destinationPorts.isEmpty, destinationPorts != [.any] {

@@ -18,15 +18,19 @@ struct ConnectionCut {
         var ended = 0
         /// Those whose entries the kernel would not delete, and why the first.
         var failed: (count: Int, first: KernelError)?
-        /// What was cut, at whichever end.
-        var cut: [(cut: CutFlow, passages: [Passage])] = []
+        /// Why some, the first of them, are not kept from beginning anew.
+        var unmarked: KernelError?
     }
 
     private typealias Refused = (entry: ConntrackEntry, passages: [Passage])
 
     /// Ends what a change of policy refuses. One dump of the connections.
-    /// - Parameter isAlive: called now and then, as there may be a million connections.
-    func callAsFunction(by review: FlowReview, isAlive: () -> Void) throws(KernelError) -> Outcome {
+    /// - Parameters:
+    ///   - ended: gets to know what was ended.
+    ///   - isAlive: called now and then, as there may be a million connections.
+    func callAsFunction(
+        by review: FlowReview, noting ended: inout EndedFlows, isAlive: () -> Void
+    ) throws(KernelError) -> Outcome {
         var review = review
         var connections = try ConntrackTable()
         var refused: [Refused] = []
@@ -38,28 +42,29 @@ struct ConnectionCut {
         }
         var outcome = Outcome()
         for start in stride(from: 0, to: refused.count, by: Self.batch) {
-            let rest = refused[start...]
-            do throws(KernelError) {
-                try end(rest.prefix(Self.batch), in: &connections, &outcome)
-            } catch {
-                outcome.fail(rest.count, error)
-                break
-            }
+            end(refused[start...].prefix(Self.batch), in: &connections, &outcome, noting: &ended)
             isAlive()
         }
         return outcome
     }
 
     private func end(
-        _ batch: ArraySlice<Refused>, in connections: inout ConntrackTable, _ outcome: inout Outcome
-    ) throws(KernelError) {
+        _ batch: ArraySlice<Refused>, in connections: inout ConntrackTable, _ outcome: inout Outcome,
+        noting ended: inout EndedFlows
+    ) {
         let flows = batch.map { (cut: CutFlow($0.entry), passages: $0.passages) }
-        // First of all: between the end of an entry and its mark a packet would open another.
-        try enforcement.cut(flows.map(\.cut), table: FixedNames.table)
-        outcome.cut += flows
-        let deletion = try connections.delete(batch.map(\.entry))
-        outcome.ended += deletion.count
-        if let first = deletion.failures.first { outcome.fail(deletion.failures.count, first) }
+        // First of all: between the end of an entry and its mark a packet would open another. Where no mark can be made it
+        // ends all the same.
+        let refusal = enforcement.cut(flows.map(\.cut), table: FixedNames.table)
+        outcome.unmarked = outcome.unmarked ?? refusal
+        ended.note(flows)
+        do throws(KernelError) {
+            let deletion = try connections.delete(batch.map(\.entry))
+            outcome.ended += deletion.count
+            if let first = deletion.failures.first { outcome.fail(deletion.failures.count, first) }
+        } catch {
+            outcome.fail(batch.count, error)
+        }
     }
 }
 
@@ -84,9 +89,10 @@ extension ConnectionCut.Outcome {
     /// For the operator; nil where there was nothing to end.
     var message: String? {
         let end = ended == 1 ? "1 connection was ended" : "\(ended) connections were ended"
-        let done = ended > 0 ? "\(end): a security group with flushConnection on refuses what it let in before" : nil
+        let done = ended > 0 ? "\(end): a security group with flushConnection on refuses them now" : nil
         let rest = failed.map { "\($0.count) live connections that are refused now could not be ended: \($0.first)" }
-        let parts = [done, rest].compactMap(\.self)
+        let mark = unmarked.map { "not all of them are kept from beginning anew from the other side: \($0)" }
+        let parts = [done, rest, mark].compactMap(\.self)
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 }

@@ -169,7 +169,7 @@ actor Enforcer {
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
             let notes = wanted.configuration.notes + [evaluateFlows(with: inForce)].compactMap(\.self)
-            releaseFlows(allowedBy: inForce)
+            if !summary.isUnchanged { releaseFlows(allowedBy: inForce) }
             // Last: a run that ends before leaves the evaluation of flows to the next one.
             keepLastGood(sources)
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
@@ -178,19 +178,22 @@ actor Enforcer {
 
     /// Ends the flows that groups with `flushConnection` on refuse from now on (S6); gives a note about it.
     private func evaluateFlows(with inForce: Policy) -> String? {
-        guard let evaluated, let review = FlowReview(from: evaluated, to: inForce) else {
+        let localAddresses = Set(deviceAddresses.values.flatMap(\.self))
+        guard let evaluated,
+            let review = FlowReview(from: evaluated, to: inForce, localAddresses: localAddresses)
+        else {
             evaluated = inForce
             return nil
         }
         // What the rules before let pass at the last moment has its connection by then.
         finishSweep()
         do throws(KernelError) {
-            let outcome = try cut(by: review) { signOfLife.withLock { $0 }?() }
-            ended.note(outcome.cut)
+            let outcome = try cut(by: review, noting: &ended) { signOfLife.withLock { $0 }?() }
             history.withLock { $0.flowsEnded += outcome.ended }
             if outcome.failed == nil { self.evaluated = inForce }
             guard let message = outcome.message else { return nil }
-            journal.log(outcome.failed == nil ? .info : .error, message, id: "flush")
+            let isWhole = outcome.failed == nil && outcome.unmarked == nil
+            journal.log(isWhole ? .info : .error, message, id: "flush")
             return message
         } catch {
             let message = "live connections were not evaluated again, the next reload will try it: \(error)"
@@ -201,12 +204,16 @@ actor Enforcer {
 
     /// What was ended and is allowed again may begin from either side at once (S6).
     private func releaseFlows(allowedBy inForce: Policy) {
-        let allowed = ended.takeAllowed(by: inForce)
+        // Without bindings the table has nothing that could keep them out.
+        guard !inForce.estate.bindings.isEmpty else { return ended = EndedFlows() }
+        var rest = ended
+        let allowed = rest.takeAllowed(by: inForce)
         do throws(KernelError) {
             try enforcement.release(allowed, table: FixedNames.table)
+            ended = rest
         } catch {
             journal.log(
-                .warning, "connections that were ended are kept out until they have been quiet: \(error)", id: "flush")
+                .warning, "connections that were ended are kept out until the next change: \(error)", id: "flush")
         }
     }
 
@@ -366,6 +373,10 @@ actor Enforcer {
             let drifted = summary.skeleton + summary.build + summary.swap > 0
             history.withLock { $0.noteAudit(at: now, drifted: drifted, healed: drifted) }
             if drifted {
+                // With the sets their marks are gone.
+                if let refusal = enforcement.cut(ended.cuts, table: FixedNames.table) {
+                    journal.log(.error, "connections that were ended may begin anew: \(refusal)", id: "flush")
+                }
                 journal.log(.warning, "our table had been changed; it is as the policy says again", id: "drift")
             }
         case .failure(let failure):

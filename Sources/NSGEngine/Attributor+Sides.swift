@@ -72,13 +72,14 @@ extension Attributor {
         }
     }
 
-    /// Of a connection that no policy has judged, told from its addresses alone. Between two interfaces of this machine
-    /// a `host` one is not passed: what is for the machine's own address does not reach its device.
+    /// Of a connection that no policy has judged, the guests whose addresses it has: their packets come and go by their
+    /// device alone. Whether it passes the device of a `host` interface its addresses do not tell: what others send to
+    /// the machine's address may come by any device.
     func passages(ofUnlabelled flow: FlowTuple) -> [Passage] {
-        let (source, destination) = (owners(of: flow, .outbound), owners(of: flow, .inbound))
-        return [(Direction.outbound, source, destination), (.inbound, destination, source)].compactMap {
-            direction, owners, others in
-            owners.first { $0.attachment == .guest || others.isEmpty }.map { Passage($0.networkInterface, direction) }
+        [Direction.outbound, .inbound].compactMap { direction in
+            owners(of: flow, direction).first { $0.attachment == .guest }.map {
+                Passage($0.networkInterface, direction)
+            }
         }
     }
 

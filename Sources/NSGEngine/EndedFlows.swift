@@ -1,16 +1,5 @@
-package import NSGModel
+import NSGModel
 import NetworkTypes
-
-/// A connection that is to end, as `CutFlows.elements(original:reply:)` takes it.
-package struct CutFlow: Hashable, Sendable {
-    package var original: FlowTuple
-    package var reply: FlowTuple
-
-    package init(original: FlowTuple, reply: FlowTuple) {
-        self.original = original
-        self.reply = reply
-    }
-}
 
 /// Connections that were ended on purpose, so that a policy which allows them again can let go of them: until then
 /// whatever comes back of them is dropped, also where the other side opens a connection of its own with the same ports.
@@ -21,8 +10,9 @@ package struct EndedFlows: Sendable {
         var passages: [Passage]
     }
 
-    /// Beyond this the oldest are forgotten; they come free when they have been quiet for a while.
-    package static let limit = 65_536
+    /// Beyond this the oldest are forgotten; they come free when they have been quiet for a while. Each is judged again at
+    /// every change of policy.
+    package static let limit = 16_384
 
     /// Oldest first.
     private var flows: [Flow] = []
@@ -30,6 +20,7 @@ package struct EndedFlows: Sendable {
     package init() {}
 
     package var count: Int { flows.count }
+    package var cuts: [CutFlow] { flows.map(\.cut) }
 
     /// - Parameter passages: where the flow was refused or might have been.
     package mutating func note(_ ended: some Sequence<(cut: CutFlow, passages: [Passage])>) {

@@ -130,11 +130,16 @@ package struct Enforcement {
 
     /// From here on drops what would begin these connections anew; their entries may go then (KERNEL 7). A connection
     /// that is in the sets already does no harm.
-    package func cut(_ flows: [CutFlow], table: String) throws(KernelError) {
-        let operations = Self.elements(of: flows).map { Operation.addElements($0.elements, to: $0.set) }
-        guard !operations.isEmpty else { return }
-        // Elements may come beside any change of anybody's.
-        _ = try store.commitInParts(operations, table: table, expecting: nil)
+    /// - Returns: the first refusal, of a set that takes no more, say; the other sets have theirs all the same.
+    package func cut(_ flows: [CutFlow], table: String) -> KernelError? {
+        var refusal: KernelError?
+        for (set, elements) in Self.elements(of: flows) {
+            do throws(KernelError) {
+                // Elements may come beside any change of anybody's.
+                _ = try store.commitInParts([.addElements(elements, to: set)], table: table, expecting: nil)
+            } catch { refusal = refusal ?? error }
+        }
+        return refusal
     }
 
     /// Takes back what `cut` did. Elements may have expired meanwhile, and a deletion of one that is not there would
@@ -155,10 +160,12 @@ package struct Enforcement {
     /// Each element once, by its set.
     private static func elements(of flows: some Sequence<CutFlow>) -> [(set: NamedSet, elements: [SetElement])] {
         var elements: [SetName: [SetElement]] = [:]
-        var known: Set<SetElement> = []
+        var known: [SetName: Set<SetElement>] = [:]
         for flow in flows {
             guard let cut = CutFlows.elements(original: flow.original, reply: flow.reply) else { continue }
-            elements[cut.set.name, default: []] += cut.elements.filter { known.insert($0).inserted }
+            elements[cut.set.name, default: []] += cut.elements.filter {
+                known[cut.set.name, default: []].insert($0).inserted
+            }
         }
         return CutFlows.sets.compactMap { set in elements[set.name].map { (set, $0) } }
     }

@@ -11,12 +11,13 @@ package struct FlowAnswer: Hashable, Sendable {
     /// Why the packet is dropped whatever the rules say, in one line (S13); nil where the rules answer.
     package var reason: String?
 
-    package var access: Access { reason == nil ? decision.access : .deny }
+    private var isForeign: Bool { decision.platform == .foreignAddress }
+    package var access: Access { isForeign ? .deny : decision.access }
 
     /// Azure's answer with `stages` beside it. `ruleId` is a custom rule's id, and "" for a default rule, as recorded. Where
     /// no rule decides none is named, and `reason` says what does.
     package var json: JSONValue {
-        let rule = reason == nil ? decision.deciding?.rule : nil
+        let rule = isForeign ? nil : decision.deciding?.rule
         var members: [(String, JSONValue)] = [
             ("access", JSONValue(access.rawValue)), ("ruleName", JSONValue(rule?.qualifiedName ?? "")),
             ("ruleId", JSONValue(rule.map { $0.isDefault || $0.name.isEmpty ? "" : $0.id.description } ?? "")),

@@ -1,7 +1,8 @@
 import FlowLog
 import NSGCompiler
 import NSGEvaluation
-package import NSGModel
+import NSGModel
+package import NetworkTypes
 
 /// Which live flows a change of policy ends (S6): those of security groups with `flushConnection` on whose rules have
 /// changed, or that had it off until now, if the policy as a whole refuses them. All others live on (S5).
@@ -9,11 +10,13 @@ package struct FlowReview: Sendable {
     private let attributor: Attributor
     /// Directions of the bound interfaces at which such a group stands.
     private let changed: [ResourceID: Set<Direction>]
+    private let localAddresses: Set<IPAddress>
     /// Of flows that no bound interface's address tells: flows share labels, and the search goes over all bindings.
     private var tellings: [Attributor.LabelSide: Binding?] = [:]
 
     /// Nil where no flow needs to be looked at. O(rules of the groups with `flushConnection` on bound interfaces).
-    package init?(from before: Policy, to after: Policy) {
+    /// - Parameter localAddresses: this machine's own.
+    package init?(from before: Policy, to after: Policy, localAddresses: Set<IPAddress>) {
         var comparison = ListComparison()
         var changed: [ResourceID: Set<Direction>] = [:]
         for interface in after.estate.bindings.map(\.networkInterface) {
@@ -28,17 +31,24 @@ package struct FlowReview: Sendable {
         }
         guard !changed.isEmpty else { return nil }
         self.changed = changed
+        self.localAddresses = localAddresses
         attributor = Attributor(policy: after)
     }
 
     /// Where a flow that ends is judged, in its original direction, as a first packet would be, another's address (S13)
     /// included; nil for one that goes on. What the platform lets pass stays. O(rules of the lists on its way).
     package mutating func refusal(of connection: Connection) -> [Passage]? {
-        let passages = passages(of: connection)
+        let isForwarded = isForwarded(connection.flow)
+        let passages = passages(of: connection).map { Passage($0.interface, $0.direction, isForwarded: isForwarded) }
         guard passages.contains(where: { changed[$0.interface]?.contains($0.direction) ?? false }),
             !attributor.policy.allows(connection.flow, at: passages)
         else { return nil }
         return passages
+    }
+
+    private func isForwarded(_ flow: FlowTuple) -> Bool {
+        !localAddresses.contains(flow.source) && !localAddresses.contains(flow.destination)
+            && !flow.destination.isForSeveral
     }
 
     private mutating func passages(of connection: Connection) -> [Passage] {
@@ -54,21 +64,13 @@ package struct FlowReview: Sendable {
     }
 }
 
-/// One bound interface on a flow's way, and the direction of its lists that the flow meets there.
-package struct Passage: Hashable, Sendable {
-    package var interface: ResourceID
-    package var direction: Direction
-
-    package init(_ interface: ResourceID, _ direction: Direction) {
-        self.interface = interface
-        self.direction = direction
-    }
-}
-
-extension Policy {
-    /// Whether a first packet of the flow passes every one of these interfaces, as far as they are still bound.
-    func allows(_ flow: FlowTuple, at passages: [Passage]) -> Bool {
-        passages.allSatisfy { evaluator.decision(for: flow, at: $0.interface, $0.direction).passes }
+extension IPAddress {
+    /// Multicast and the limited broadcast, which this machine receives itself and does not route on.
+    fileprivate var isForSeveral: Bool {
+        switch self {
+        case .v4(let address): Exemption.isMulticast(address) || address.value == .max
+        case .v6(let address): address.value >> 120 == 0xff
+        }
     }
 }
 

@@ -29,7 +29,7 @@ package struct FlowTracker: Sendable {
         /// How long a packet waits for its connection.
         package var patience: UInt64 = 1_000_000_000
         /// How long a connection that a dump did not have waits for the event of its end, which has its totals: the
-        /// kernel leaves out what has expired, and collects it within a minute (`GC_SCAN_INTERVAL_MAX`).
+        /// kernel leaves out what has expired, and usually collects it within a minute (`GC_SCAN_INTERVAL_MAX`).
         package var collection: UInt64 = 65_000_000_000
         package init() {}
     }
@@ -245,7 +245,7 @@ package struct FlowTracker: Sendable {
         missed.removeFirst(overdue.count)
         return overdue.flatMap { id, time -> [FlowRecord] in
             guard let flow = flows[id], flow.missedAt == time else { return [] }
-            return ended(flow.connection, at: now)
+            return ended(flow.connection, at: time)
         }
     }
 

@@ -28,8 +28,9 @@ package enum AddressGuard {
             ("::/128", .icmpv6, .types([131...131, 133...133, 135...135, 143...143])),
             ("fe80::/10", .icmpv6, .types([130...133, 135...136, 143...143])),
         ]
-        return list.compactMap { source, number, kind in
-            IPPrefix(source).map { LinkMessages(source: $0, protocol: number, kind: kind) }
+        return list.map { source, number, kind in
+            guard let prefix = IPPrefix(source) else { preconditionFailure("\(source) is no prefix") }
+            return LinkMessages(source: prefix, protocol: number, kind: kind)
         }
     }()
 

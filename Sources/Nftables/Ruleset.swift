@@ -84,7 +84,7 @@ package struct NamedSet: Hashable, Sendable {
     /// back, and `elements` is empty.
     package var expires: Bool
     /// Rules may renew the elements, which expire (`NFT_SET_EVAL`, nft's `dynamic`), and there can be so many at most
-    /// (`NFTA_SET_DESC_SIZE`). The kernel takes 16 to 32 bytes for each place at once; without a number it takes 65,535.
+    /// (`NFTA_SET_DESC_SIZE`). The kernel takes 11 to 22 bytes for each place at once; without a number it takes 65,535.
     package var capacity: UInt32?
     /// Large, and changes a little now and then: the kernel holds it twice, so that a change of its elements sends only
     /// the difference and yet no packet meets half of it (`PairedSets`). Only in a wanted ruleset, of a set whose name
