@@ -123,6 +123,7 @@ package enum ControlInterface {
         )
 
         # platform: passes whatever the rules say. reason: why the packet is dropped whatever they say; then no rule is named.
+        # note: what else to know.
         type VerifyAnswer (
           access: (Allow, Deny),
           ruleName: string,
@@ -130,6 +131,7 @@ package enum ControlInterface {
           stages: []VerifyStage,
           platform: ?bool,
           reason: ?string,
+          note: ?string,
           explanation: ?object
         )
 

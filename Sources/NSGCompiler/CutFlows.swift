@@ -8,21 +8,20 @@ package import Nftables
 /// ICMP is not among them: its answers begin no connection.
 package enum CutFlows {
     /// `saddr . daddr . sport . dport`.
-    private static let tcp = family("tcp", [.inetService, .inetService], capacity: nil)
+    private static let tcp = family("tcp", [.inetService, .inetService])
     /// Of other protocols with ports: `saddr . daddr . protocol . sport . dport`.
-    private static let ports = family("ports", [.inetProtocol, .inetService, .inetService], capacity: 1 << 16)
+    private static let ports = family("ports", [.inetProtocol, .inetService, .inetService])
     /// Of those without: `saddr . daddr . protocol`, which is all that the kernel tells their connections by.
-    private static let hosts = family("hosts", [.inetProtocol], capacity: 1 << 14)
+    private static let hosts = family("hosts", [.inetProtocol])
 
     package static let sets = [tcp.four, tcp.six, ports.four, ports.six, hosts.four, hosts.six]
     package static let counter = CounterName("dropped/cut")
 
     /// How long, in milliseconds: of TCP as long as the kernel by itself would remember an established connection; of
-    /// others until nothing has come back for this long. So they stay ended while the other side goes on. What that side
-    /// opens by itself with the same ports is taken for the same: only TCP's first packets tell (those of SCTP would,
-    /// of UDP, ESP and most others none do).
+    /// others longer than most wait for an answer. No packet of theirs tells whether the other side goes on with the old
+    /// flow or opens one of its own with the same ports, which rules may allow; so they are not kept out for good.
     static let tcpTimeout: UInt64 = 5 * 24 * 3_600_000
-    static let quietTimeout: UInt64 = 5 * 60_000
+    static let otherTimeout: UInt64 = 5 * 60_000
 
     /// The elements that keep a connection from going on, and their set; nil for ICMP.
     /// - Parameters:
@@ -36,7 +35,7 @@ package enum CutFlows {
         let isTCP = number == .tcp
         let sets = isTCP ? tcp : number.hasPorts ? ports : hosts
         let elements = (isTCP ? [original, reply] : [reply]).compactMap { flow in
-            key(of: flow).map { SetElement(.concatenation($0), timeout: isTCP ? tcpTimeout : quietTimeout) }
+            key(of: flow).map { SetElement(.concatenation($0), timeout: isTCP ? tcpTimeout : otherTimeout) }
         }
         return (original.source.family == .ipv4 ? sets.four : sets.six, elements)
     }
@@ -51,13 +50,11 @@ package enum CutFlows {
         return values.map { .values($0...$0) }
     }
 
-    private static func family(
-        _ name: String, _ rest: [KeyType], capacity: UInt32?
-    ) -> (four: NamedSet, six: NamedSet) {
+    private static func family(_ name: String, _ rest: [KeyType]) -> (four: NamedSet, six: NamedSet) {
         func set(_ version: String, _ address: KeyType) -> NamedSet {
             NamedSet(
                 SetName("cut/\(name).\(version)"), keyType: .concatenation([address, address] + rest),
-                isInterval: false, expires: true, capacity: capacity, elements: [])
+                isInterval: false, expires: true, elements: [])
         }
         return (set("v4", .ipv4Address), set("v6", .ipv6Address))
     }
@@ -96,10 +93,7 @@ package enum CutFlows {
     }
 
     private static func ending(_ key: [Field], in set: NamedSet) -> [Step] {
-        [
-            .membership(key, of: set.name, isIn: true),
-            .renew(key, in: set.name, milliseconds: quietTimeout),
-        ] + end
+        [.membership(key, of: set.name, isIn: true)] + end
     }
 
     private static func protocols(

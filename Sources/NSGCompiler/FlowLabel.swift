@@ -62,6 +62,7 @@ package enum FlowLabel {
         LabelSlot.all.compactMap { number(in: $0, of: label) }
     }
     package static func isDecided(_ label: UInt128) -> Bool { label & decided != 0 }
+    package static func isSettled(_ label: UInt128) -> Bool { label & settled != 0 }
 }
 
 /// What the prefix of a logged packet says. Text, since tcpdump and Wireshark show it.

@@ -60,7 +60,8 @@ struct Routers {
             }
     }
 
-    /// Accept what passes unasked of decided connections. One that a later pass refused is asked at every packet.
+    /// Accept what passes unasked of decided connections: of one that was allowed as far as its destination everything, which
+    /// is what a live connection is (S5), and of one that a later pass refused before that nothing.
     var passing: [Rule] {
         let isLawful = Step.match(.connectionLabel, .hasNone(FlowLabel.refused))
         let established = UInt128(ConnectionState.established.rawValue)
@@ -69,6 +70,7 @@ struct Routers {
         )
         let accept = Step.verdict(.accept)
         return [
+            Rule(.match(.connectionLabel, .hasAny(FlowLabel.settled)), accept),
             Rule(isLawful, isNot, enters(byRouter: false), leaves(byRouter: false), accept),
             Rule(isLawful, isAnswered, enters(byRouter: false), accept),
         ]

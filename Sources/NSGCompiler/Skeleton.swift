@@ -44,14 +44,12 @@ enum Skeleton {
     }
 
     /// Where machines route, "established" is not yet "allowed": an answer can be forged between two passes of one packet
-    /// (KERNEL 4). So a connection that a later pass refused is judged at every packet, and one that was not allowed as far
-    /// as its destination in its original direction. The first rule is what others pay.
+    /// (KERNEL 4). So a connection that was not allowed as far as its destination is judged in its original direction, and
+    /// at every packet once a later pass was refused. One that was lives on (S5); the first rule is what it pays.
     private static func routedRules(judge: ChainName) -> [Rule] {
         let (decided, refused, settled) = (FlowLabel.decided, FlowLabel.refused, FlowLabel.settled)
         return [
-            Rule(
-                state(.established), .match(.connectionLabel, .hasAny(settled)),
-                .match(.connectionLabel, .hasNone(refused)), .verdict(.accept)),
+            Rule(.match(.connectionLabel, .hasAny(settled)), .verdict(.accept)),
             Rule(.match(.connectionLabel, .hasAny(refused)), .verdict(.jump(judge))),
             // Those without `decided` are older than any policy, and live on (S5).
             Rule(

@@ -24,6 +24,8 @@ actor Enforcer {
     var numbering: RuleNumbering
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
+    /// An earlier run ended in the middle of an evaluation, with whatever policy.
+    private var owesEvaluation = false
     /// What that evaluation has ended in this run, and the policy has not allowed again since.
     private var ended = EndedFlows()
     private var links: LinkTable
@@ -91,6 +93,7 @@ actor Enforcer {
     func start(_ first: FirstPolicy, observer: FlowObserver) -> ReloadOutcome {
         self.observer = observer
         evaluated = policyOfEarlierRun(for: first.policy)
+        owesEvaluation = state.owesEvaluation
         var outcome = enforce(first.policy, first.sources)
         record(outcome)
         if !outcome.isSuccess, let sources = state.lastGoodSources(), let last = try? load(sources).policy {
@@ -157,6 +160,8 @@ actor Enforcer {
             return .refused("the rules' numbers cannot be kept, so the policy was not changed: \(error)")
         }
         numbering = wanted.numbering
+        let review = review(to: wanted)
+        if review != nil { note(owesEvaluation: true) }
         tell(wanted)
         switch apply(wanted) {
         case .failure(let failure):
@@ -168,21 +173,38 @@ actor Enforcer {
             return .refused("the new policy was put in force, but is not proven to be: \(failure)")
         case .success(let (summary, inForce)):
             policy.withLock { $0 = inForce }
-            let notes = wanted.configuration.notes + [evaluateFlows(with: inForce)].compactMap(\.self)
+            let notes = wanted.configuration.notes + [evaluateFlows(by: review, with: inForce)].compactMap(\.self)
             if !summary.isUnchanged { releaseFlows(allowedBy: inForce) }
             // Last: a run that ends before leaves the evaluation of flows to the next one.
             keepLastGood(sources)
+            if !owesEvaluation { note(owesEvaluation: false) }
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
         }
     }
 
+    /// What a change of policy asks of live flows; nil where it asks nothing (S6).
+    private func review(to wanted: Policy) -> FlowReview? {
+        guard evaluated != nil || owesEvaluation else { return nil }
+        return FlowReview(
+            from: owesEvaluation ? nil : evaluated, to: wanted,
+            localAddresses: Set(deviceAddresses.values.flatMap(\.self)))
+    }
+
+    /// On disk before the swap: what the policy in between lets pass has to be evaluated by the next run, should this one
+    /// die, whatever its documents are.
+    private func note(owesEvaluation: Bool) {
+        do throws(KernelError) {
+            try state.note(owesEvaluation: owesEvaluation)
+        } catch {
+            journal.log(.warning, "whether live flows are to be evaluated cannot be kept for the next run: \(error)")
+        }
+    }
+
     /// Ends the flows that groups with `flushConnection` on refuse from now on (S6); gives a note about it.
-    private func evaluateFlows(with inForce: Policy) -> String? {
-        let localAddresses = Set(deviceAddresses.values.flatMap(\.self))
-        guard let evaluated,
-            let review = FlowReview(from: evaluated, to: inForce, localAddresses: localAddresses)
-        else {
+    private func evaluateFlows(by review: FlowReview?, with inForce: Policy) -> String? {
+        guard let review else {
             evaluated = inForce
+            owesEvaluation = false
             return nil
         }
         // What the rules before let pass at the last moment has its connection by then.
@@ -190,12 +212,14 @@ actor Enforcer {
         do throws(KernelError) {
             let outcome = try cut(by: review, noting: &ended) { signOfLife.withLock { $0 }?() }
             history.withLock { $0.flowsEnded += outcome.ended }
-            if outcome.failed == nil { self.evaluated = inForce }
+            owesEvaluation = outcome.failed != nil
+            if !owesEvaluation { evaluated = inForce }
             guard let message = outcome.message else { return nil }
             let isWhole = outcome.failed == nil && outcome.unmarked == nil
             journal.log(isWhole ? .info : .error, message, id: "flush")
             return message
         } catch {
+            owesEvaluation = true
             let message = "live connections were not evaluated again, the next reload will try it: \(error)"
             journal.log(.error, message, id: "flush")
             return message

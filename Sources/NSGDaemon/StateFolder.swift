@@ -24,6 +24,7 @@ struct StateFolder: Sendable {
     private var stagedServiceTags: String { "\(serviceTags).staged" }
     private var lastGood: String { "\(path)/last-good.json" }
     private var accounts: String { "\(path)/accounts.json" }
+    private var owedEvaluation: String { "\(path)/evaluation-owed" }
     private var numbers: String { "\(path)/rule-numbers.json" }
 
     /// Nil where there is none, or it cannot be read; then flows of an earlier run are not attributed.
@@ -72,6 +73,20 @@ struct StateFolder: Sendable {
         return ConfigurationSources(
             settings: source(document["settings"]), policies: policies.compactMap(source),
             bindings: source(document["bindings"]), serviceTags: source(document["serviceTags"]))
+    }
+
+    // MARK: Evaluation of live flows
+
+    /// Whether a run ended between a change of policy and the end of the evaluation of live flows that it asked for (S6).
+    var owesEvaluation: Bool { (try? Files.read(owedEvaluation, limit: 1)) != nil }
+
+    /// Stays from before the swap until all flows are evaluated.
+    func note(owesEvaluation: Bool) throws(KernelError) {
+        if owesEvaluation {
+            try Files.replace(owedEvaluation, with: [])
+        } else if self.owesEvaluation {
+            try Files.remove(owedEvaluation)
+        }
     }
 
     // MARK: Service tags

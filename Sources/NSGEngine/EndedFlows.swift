@@ -10,7 +10,7 @@ package struct EndedFlows: Sendable {
         var passages: [Passage]
     }
 
-    /// Beyond this the oldest are forgotten; they come free when they have been quiet for a while. Each is judged again at
+    /// Beyond this the oldest are forgotten; they come free after a while (`CutFlows`). Each is judged again at
     /// every change of policy.
     package static let limit = 16_384
 

@@ -8,16 +8,18 @@ package struct FlowAnswer: Hashable, Sendable {
     package var interface: ResourceID
     package var query: FlowQuery
     package var decision: Decision
-    /// Why the packet is dropped whatever the rules say, in one line (S13); nil where the rules answer.
+    /// Why the packet is dropped whatever the rules say, in one line (S13, S14); nil where the rules answer.
     package var reason: String?
+    /// What the one who asks may have overlooked, in one line; nil where there is nothing to say.
+    package var note: String?
 
-    private var isForeign: Bool { decision.platform == .foreignAddress }
-    package var access: Access { isForeign ? .deny : decision.access }
+    private var isDropped: Bool { decision.platform.map { !$0.isExemption } ?? false }
+    package var access: Access { isDropped ? .deny : decision.access }
 
     /// Azure's answer with `stages` beside it. `ruleId` is a custom rule's id, and "" for a default rule, as recorded. Where
     /// no rule decides none is named, and `reason` says what does.
     package var json: JSONValue {
-        let rule = isForeign ? nil : decision.deciding?.rule
+        let rule = isDropped ? nil : decision.deciding?.rule
         var members: [(String, JSONValue)] = [
             ("access", JSONValue(access.rawValue)), ("ruleName", JSONValue(rule?.qualifiedName ?? "")),
             ("ruleId", JSONValue(rule.map { $0.isDefault || $0.name.isEmpty ? "" : $0.id.description } ?? "")),
@@ -25,6 +27,7 @@ package struct FlowAnswer: Hashable, Sendable {
         ]
         if decision.platform?.isExemption ?? false { members.append(("platform", true)) }
         if let reason { members.append(("reason", JSONValue(reason))) }
+        if let note { members.append(("note", JSONValue(note))) }
         return JSONValue(object: members)
     }
 }
@@ -46,11 +49,42 @@ extension Policy {
     package func answer(_ query: FlowQuery) throws(FlowQuery.Problem) -> FlowAnswer {
         let interface = try networkInterface(query.target)
         let decision = evaluator.decision(for: query.flow, at: interface, query.direction)
-        let isForeign = decision.platform == .foreignAddress
+        let foreign = foreignAddress(in: query, at: interface)
+        let notes = [Self.note(on: decision), note(on: foreign, at: interface, decision)].compactMap(\.self)
         return FlowAnswer(
-            interface: interface, query: query, decision: decision,
-            reason: isForeign
-                ? foreignAddress(in: query, at: interface).map { "enableIPForwarding is off and \($0)" } : nil)
+            interface: interface, query: query, decision: decision, reason: Self.reason(of: decision, foreign),
+            note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+    }
+
+    private static func reason(of decision: Decision, _ foreign: String?) -> String? {
+        switch decision.platform {
+        case .foreignAddress: foreign.map { "enableIPForwarding is off and \($0)" }
+        case .blocksSMTP: "the platform blocks TCP port 25 to the Internet (platform.blockOutboundSmtp)"
+        case .service, .link, nil: nil
+        }
+    }
+
+    /// Exemptions do not change what the rules say, as in Azure (K5).
+    private static func note(on decision: Decision) -> String? {
+        guard case .service(let service) = decision.platform, decision.access == .deny else { return nil }
+        return "the platform's service \(service.rawValue) is reached all the same"
+            + (service.tag.map { "; a Deny rule for \($0) would filter it" } ?? "")
+    }
+
+    private func note(on foreign: String?, at id: ResourceID, _ decision: Decision) -> String? {
+        guard decision.platform != .foreignAddress, let interface = estate.networkInterfaces[id],
+            !interface.enableIPForwarding, !interface.addresses.isEmpty
+        else { return nil }
+        return foreign
+    }
+
+    /// That the local address is none of the interface's; nil where it is.
+    private func foreignAddress(in query: FlowQuery, at id: ResourceID) -> String? {
+        guard let interface = estate.networkInterfaces[id] else { return nil }
+        let local = query.direction == .inbound ? query.flow.destination : query.flow.source
+        guard !interface.addresses.contains(local) else { return nil }
+        let listed = interface.addresses.map(\.description).joined(separator: ", ")
+        return "local \(local) is no address of network interface \(interface.name), which has \(listed)"
     }
 
     /// Per list that is asked, every rule that was tried with which of its conditions held (FACTS h3). What ends a list
@@ -71,40 +105,6 @@ extension Policy {
             ("networkInterface", JSONValue(interface.description)), ("direction", JSONValue(query.direction.rawValue)),
             ("flow", JSONValue(query.flow.description)), ("evaluatedNetworkSecurityGroups", JSONValue(lists)),
         ])
-    }
-
-    /// What the one who asks may have overlooked; nil where there is nothing to say.
-    package func remark(on answer: FlowAnswer) -> String? {
-        let remarks = [platformRemark(on: answer), addressRemark(on: answer)].compactMap(\.self)
-        return remarks.isEmpty ? nil : remarks.joined(separator: "; ")
-    }
-
-    /// The answer is what the rules say, as in Azure; what happens is another matter (K5).
-    private func platformRemark(on answer: FlowAnswer) -> String? {
-        switch answer.decision.platform {
-        case .blocksSMTP:
-            "the platform blocks TCP port 25 to the Internet whatever the rules say (platform.blockOutboundSmtp)"
-        case .service(let service) where answer.decision.access == .deny:
-            "the platform's service \(service.rawValue) is reached all the same"
-                + (service.tag.map { "; a Deny rule for \($0) would filter it" } ?? "")
-        case .service, .link, .foreignAddress, nil: nil
-        }
-    }
-
-    private func addressRemark(on answer: FlowAnswer) -> String? {
-        guard answer.reason == nil, let interface = estate.networkInterfaces[answer.interface],
-            !interface.enableIPForwarding, !interface.addresses.isEmpty
-        else { return nil }
-        return foreignAddress(in: answer.query, at: answer.interface)
-    }
-
-    /// That the local address is none of the interface's; nil where it is.
-    private func foreignAddress(in query: FlowQuery, at id: ResourceID) -> String? {
-        guard let interface = estate.networkInterfaces[id] else { return nil }
-        let local = query.direction == .inbound ? query.flow.destination : query.flow.source
-        guard !interface.addresses.contains(local) else { return nil }
-        let listed = interface.addresses.map(\.description).joined(separator: ", ")
-        return "local \(local) is no address of network interface \(interface.name), which has \(listed)"
     }
 
     private func networkInterface(_ target: FlowQuery.Target) throws(FlowQuery.Problem) -> ResourceID {

@@ -15,16 +15,20 @@ package struct FlowReview: Sendable {
     private var tellings: [Attributor.LabelSide: Binding?] = [:]
 
     /// Nil where no flow needs to be looked at. O(rules of the groups with `flushConnection` on bound interfaces).
-    /// - Parameter localAddresses: this machine's own.
-    package init?(from before: Policy, to after: Policy, localAddresses: Set<IPAddress>) {
+    /// - Parameters:
+    ///   - before: nil where it is not known: then the flows of all such groups are evaluated.
+    ///   - localAddresses: this machine's own.
+    package init?(from before: Policy?, to after: Policy, localAddresses: Set<IPAddress>) {
         var comparison = ListComparison()
         var changed: [ResourceID: Set<Direction>] = [:]
         for interface in after.estate.bindings.map(\.networkInterface) {
             for direction in Direction.allCases {
-                let earlier = before.book.lists(of: interface, direction)
+                let earlier = before?.book.lists(of: interface, direction) ?? []
                 for list in after.book.lists(of: interface, direction) where after.estate.flushes(list) {
                     let present = earlier.first { $0.key.owner == list.key.owner && $0.key.level == list.key.level }
-                    if let present, before.estate.flushes(present), comparison.isEqual(present, list) { continue }
+                    if let present, let before, before.estate.flushes(present), comparison.isEqual(present, list) {
+                        continue
+                    }
                     changed[interface, default: []].insert(direction)
                 }
             }
@@ -38,6 +42,7 @@ package struct FlowReview: Sendable {
     /// Where a flow that ends is judged, in its original direction, as a first packet would be, another's address (S13)
     /// included; nil for one that goes on. What the platform lets pass stays. O(rules of the lists on its way).
     package mutating func refusal(of connection: Connection) -> [Passage]? {
+        if connection.isClosed { return nil }
         let isForwarded = isForwarded(connection.flow)
         let passages = passages(of: connection).map { Passage($0.interface, $0.direction, isForwarded: isForwarded) }
         guard passages.contains(where: { changed[$0.interface]?.contains($0.direction) ?? false }),

@@ -15,7 +15,7 @@ extension NamedSet {
     /// Of the same kind, whatever it holds.
     func isOfKind(_ other: NamedSet) -> Bool {
         keyType == other.keyType && isInterval == other.isInterval && isVerdictMap == other.isVerdictMap
-            && expires == other.expires && capacity == other.capacity
+            && expires == other.expires
     }
 
     /// Whether both do the same for packets. What expires by itself is no part of that, nor is what a set is paired
@@ -125,10 +125,10 @@ extension Ruleset {
 }
 
 extension Step {
-    /// The set or map it looks into or changes.
+    /// The set or map it looks into.
     package var set: SetName? {
         switch self {
-        case .lookup(_, let name), .membership(_, let name, _), .renew(_, let name, _), .dispatch(_, let name): name
+        case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): name
         case .match, .counter, .setLabel, .log, .setTimeout, .verdict: nil
         }
     }
@@ -139,7 +139,6 @@ extension Step {
         switch self {
         case .lookup(let field, let name): .lookup(field, in: names[name] ?? name)
         case .membership(let fields, let name, let isIn): .membership(fields, of: names[name] ?? name, isIn: isIn)
-        case .renew(let fields, let name, let time): .renew(fields, in: names[name] ?? name, milliseconds: time)
         case .dispatch(let field, let name): .dispatch(field, through: names[name] ?? name)
         case .match, .counter, .setLabel, .log, .setTimeout, .verdict: self
         }

@@ -36,7 +36,7 @@ extension Step: CustomStringConvertible {
     var fields: [Field] {
         switch self {
         case .match(let field, _), .lookup(let field, _), .dispatch(let field, _): [field]
-        case .membership(let fields, _, _), .renew(let fields, _, _): fields
+        case .membership(let fields, _, _): fields
         case .counter, .setLabel, .log, .setTimeout, .verdict: []
         }
     }
@@ -46,9 +46,7 @@ extension Step: CustomStringConvertible {
         case .match(let field, let comparison): field.text(of: comparison, ports: prefix)
         case .lookup(let field, let set): "\(field.name(ports: prefix)) @\(set)"
         case .membership(let fields, let set, let isIn):
-            Field.names(of: fields, ports: prefix) + (isIn ? " @\(set)" : " != @\(set)")
-        case .renew(let fields, let set, let milliseconds):
-            "update @\(set) { \(Field.names(of: fields, ports: prefix)) timeout \(TimeText.text(of: milliseconds)) }"
+            fields.map { $0.name(ports: prefix) }.joined(separator: " . ") + (isIn ? " @\(set)" : " != @\(set)")
         case .dispatch(let field, let map): "\(field.name(ports: prefix)) vmap @\(map)"
         case .counter(let name): "counter name \"\(name)\""
         case .setLabel(let bits): "ct label set \(LabelBits.text(of: bits, separator: " | "))"
@@ -66,25 +64,7 @@ extension PacketCopy: CustomStringConvertible {
     }
 }
 
-/// Times as nft writes them.
-enum TimeText {
-    /// `1h30m`; without what is zero.
-    static func text(of milliseconds: UInt64) -> String {
-        var rest = milliseconds
-        var text = ""
-        for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
-            if rest >= UInt64(length) { text += "\(rest / UInt64(length))\(unit)" }
-            rest %= UInt64(length)
-        }
-        return text.isEmpty ? "0s" : text
-    }
-}
-
 extension Field {
-    static func names(of fields: [Field], ports prefix: String) -> String {
-        fields.map { $0.name(ports: prefix) }.joined(separator: " . ")
-    }
-
     var isPort: Bool { self == .sourcePort || self == .destinationPort }
 
     var impliedFamily: UInt128? {

@@ -33,9 +33,6 @@ package enum Step: Hashable, Sendable {
     /// Goes on where the fields, one behind the other, are an element of the set (`isIn`), or where they are none. Of
     /// one field that shall be in, a rule makes a `lookup`, which is the same to the kernel.
     case membership([Field], of: SetName, isIn: Bool)
-    /// The element of these fields, one behind the other, lives for so long from now on (`NFT_DYNSET_OP_UPDATE`), in a set
-    /// whose elements expire. The kernel would add one that is not there, so that a `membership` comes before.
-    case renew([Field], in: SetName, milliseconds: UInt64)
     /// Does what the map holds for the field's value; a value it does not hold ends the rule.
     case dispatch(Field, through: SetName)
     case counter(CounterName)

@@ -46,9 +46,7 @@ extension NamedSet: CustomStringConvertible {
     package var description: String {
         var lines = ["\t\(isVerdictMap ? "map" : "set") \(name) {"]
         lines.append("\t\ttype \(keyType.nftName)\(isVerdictMap ? " : verdict" : "")")
-        if let capacity { lines.append("\t\tsize \(capacity)") }
-        let flags = [capacity == nil ? nil : "dynamic", isInterval ? "interval" : nil, expires ? "timeout" : nil]
-            .compactMap(\.self)
+        let flags = [isInterval ? "interval" : nil, expires ? "timeout" : nil].compactMap(\.self)
         if !flags.isEmpty { lines.append("\t\tflags \(flags.joined(separator: ","))") }
         if !elements.isEmpty {
             let separator = ",\n\t\t\t     "

@@ -83,9 +83,6 @@ package struct NamedSet: Hashable, Sendable {
     /// Elements come and go by themselves (`NFT_SET_TIMEOUT`): they are no part of the ruleset, neither compared nor read
     /// back, and `elements` is empty.
     package var expires: Bool
-    /// Rules may renew the elements, which expire (`NFT_SET_EVAL`, nft's `dynamic`), and there can be so many at most
-    /// (`NFTA_SET_DESC_SIZE`). The kernel takes 11 to 22 bytes for each place at once; without a number it takes 65,535.
-    package var capacity: UInt32?
     /// Large, and changes a little now and then: the kernel holds it twice, so that a change of its elements sends only
     /// the difference and yet no packet meets half of it (`PairedSets`). Only in a wanted ruleset, of a set whose name
     /// does not depend on its content; what is read back never is. Not for maps and not for sets that expire.
@@ -94,16 +91,14 @@ package struct NamedSet: Hashable, Sendable {
 
     package init(
         _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, expires: Bool = false,
-        capacity: UInt32? = nil, isPaired: Bool = false, elements: [SetElement]
+        isPaired: Bool = false, elements: [SetElement]
     ) {
         precondition(!isPaired || !isVerdictMap && !expires, "only plain sets are paired")
-        precondition(capacity == nil || expires, "only what expires can be renewed")
         self.name = name
         self.keyType = keyType
         self.isInterval = isInterval
         self.isVerdictMap = isVerdictMap
         self.expires = expires
-        self.capacity = capacity
         self.isPaired = isPaired
         self.elements = elements
     }

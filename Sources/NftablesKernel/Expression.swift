@@ -43,8 +43,6 @@ enum Expression: Hashable, Sendable {
     case compare(Relation, [UInt8])
     /// `isInverted`: `NFT_LOOKUP_F_INV`, goes on where the set does not hold it.
     case lookup(set: String, yieldsVerdict: Bool, isInverted: Bool = false)
-    /// `dynset` with `NFT_DYNSET_OP_UPDATE`, of the key that begins in register 1.
-    case renew(set: String, milliseconds: UInt64)
     /// `NFT_OBJECT_COUNTER`
     case counter(name: String)
     /// `NFT_OBJECT_CT_TIMEOUT`
@@ -100,8 +98,6 @@ extension Expression: CustomStringConvertible {
         case .compare(let relation, let bytes): return "cmp \(relation) reg 1 0x\(Self.text(of: bytes))"
         case .lookup(let set, let yieldsVerdict, let isInverted):
             return "lookup reg 1 set \(set)" + (yieldsVerdict ? " dreg 0" : "") + (isInverted ? " 0x1" : "")
-        case .renew(let set, let milliseconds):
-            return "dynset update reg_key 1 set \(set) timeout \(milliseconds)ms"
         case .counter(let name): return "objref type \(NFT_OBJECT_COUNTER) name \(name)"
         case .timeout(let name): return "objref type \(NFT_OBJECT_CT_TIMEOUT) name \(name)"
         case .log(let copy): return "log prefix \(copy.prefix) group \(copy.group) snaplen \(copy.snapLength)"

@@ -30,7 +30,6 @@ extension Expression {
             case "byteorder": Self.byteOrder(data)
             case "cmp": Self.compare(data)
             case "lookup": Self.lookup(data)
-            case "dynset": Self.renewal(data)
             case "objref": Self.objectReference(data)
             case "log": Self.log(data)
             case "immediate": Self.immediate(data)
@@ -104,15 +103,6 @@ extension Expression {
         let target = data.first(NFTA_LOOKUP_DREG)
         guard target == nil || target?.uint32 == NFT_REG_VERDICT.rawValue else { return nil }
         return .lookup(set: set, yieldsVerdict: target != nil, isInverted: flags != 0)
-    }
-
-    private static func renewal(_ data: NetlinkAttributes) -> Expression? {
-        guard usesRegister1(data, NFTA_DYNSET_SREG_KEY), let set = data.first(NFTA_DYNSET_SET_NAME)?.string,
-            data.first(NFTA_DYNSET_OP)?.uint32 == NFT_DYNSET_OP_UPDATE.rawValue,
-            data.first(NFTA_DYNSET_SREG_DATA) == nil, data.first(NFTA_DYNSET_EXPR) == nil,
-            data.first(NFTA_DYNSET_FLAGS)?.uint32 ?? 0 == 0, let timeout = data.first(NFTA_DYNSET_TIMEOUT)?.uint64
-        else { return nil }
-        return .renew(set: set, milliseconds: timeout)
     }
 
     private static func objectReference(_ data: NetlinkAttributes) -> Expression? {

@@ -43,11 +43,7 @@ extension NamedSet {
         let isInterval = flags & UInt32(NFT_SET_INTERVAL.rawValue) != 0
         let isMap = flags & UInt32(NFT_SET_MAP.rawValue) != 0
         let expires = flags & UInt32(NFT_SET_TIMEOUT.rawValue) != 0
-        let isRenewable = expires && flags & UInt32(NFT_SET_EVAL.rawValue) != 0
-        let size = attributes.first(NFTA_SET_DESC)?.nested.first(NFTA_SET_DESC_SIZE)?.uint32
-        let ours =
-            UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue | NFT_SET_TIMEOUT.rawValue)
-            | (isRenewable ? UInt32(NFT_SET_EVAL.rawValue) : 0)
+        let ours = UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue | NFT_SET_TIMEOUT.rawValue)
         let number = attributes.first(NFTA_SET_KEY_TYPE)?.uint32 ?? 0
         let width = attributes.first(NFTA_SET_KEY_LEN)?.uint32 ?? 0
         let data = attributes.first(NFTA_SET_DATA_TYPE)?.uint32
@@ -59,8 +55,7 @@ extension NamedSet {
         let stranger = SetElement(.device("not ours: keys of type \(number), flags \(flags)"))
         self.init(
             SetName(name), keyType: keyType ?? .deviceName, isInterval: isInterval, isVerdictMap: isMap,
-            expires: expires && keyType != nil,
-            capacity: isRenewable && keyType != nil ? size ?? 0 : nil, elements: keyType == nil ? [stranger] : [])
+            expires: expires && keyType != nil, elements: keyType == nil ? [stranger] : [])
     }
 }
 

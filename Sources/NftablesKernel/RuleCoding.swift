@@ -42,8 +42,6 @@ extension Step {
         case .membership(let fields, let set, let isIn):
             return try loads(of: fields)
                 + [.lookup(set: set.description, yieldsVerdict: false, isInverted: !isIn)]
-        case .renew(let fields, let set, let milliseconds):
-            return try loads(of: fields) + [.renew(set: set.description, milliseconds: milliseconds)]
         case .setTimeout(let name):
             return [.timeout(name: name.description)]
         case .dispatch(let field, let map):
@@ -166,12 +164,12 @@ private struct StepReader {
             guard case .setConntrack = rest.popFirst() else { return nil }
             return .setLabel(Field.connectionLabel.value(of: bytes))
         case .payload, .meta, .conntrack: return use(of: first)
-        case .bitwise, .toNetworkOrder, .compare, .lookup, .renew, .setConntrack, .foreign: return nil
+        case .bitwise, .toNetworkOrder, .compare, .lookup, .setConntrack, .foreign: return nil
         }
     }
 
     private mutating func use(of load: Expression) -> Step? {
-        if rest.first?.loadedRegister != nil { return concatenation(beginningWith: load) }
+        if rest.first?.loadedRegister != nil { return membership(beginningWith: load) }
         var loaded = 0
         guard let field = Field(loadedBy: load, isICMPv6: isICMPv6, length: &loaded) else { return nil }
         var isConverted = false
@@ -183,8 +181,6 @@ private struct StepReader {
         case .lookup(let set, let yieldsVerdict, let isInverted):
             if isInverted { return yieldsVerdict ? nil : .membership([field], of: SetName(set), isIn: false) }
             return yieldsVerdict ? .dispatch(field, through: SetName(set)) : .lookup(field, in: SetName(set))
-        case .renew(let set, let milliseconds):
-            return .renew([field], in: SetName(set), milliseconds: milliseconds)
         case .bitwise(let mask):
             return masked(field, by: mask)
         case .compare(.equal, let bytes) where loaded < field.width:
@@ -197,8 +193,8 @@ private struct StepReader {
         }
     }
 
-    /// Several loads, one behind the other, and what is done with what they have loaded.
-    private mutating func concatenation(beginningWith load: Expression) -> Step? {
+    /// Several loads, one behind the other, and the look-up of what they have loaded.
+    private mutating func membership(beginningWith load: Expression) -> Step? {
         var fields: [Field] = []
         var word = 0
         var next: Expression? = load
@@ -213,11 +209,8 @@ private struct StepReader {
             word += field.words
             next = rest.popFirst()
         }
-        switch next {
-        case .lookup(let set, false, let isInverted): return .membership(fields, of: SetName(set), isIn: !isInverted)
-        case .renew(let set, let milliseconds): return .renew(fields, in: SetName(set), milliseconds: milliseconds)
-        default: return nil
-        }
+        guard case .lookup(let set, false, let isInverted)? = next else { return nil }
+        return .membership(fields, of: SetName(set), isIn: !isInverted)
     }
 
     private mutating func compared(

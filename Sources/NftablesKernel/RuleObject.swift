@@ -75,7 +75,6 @@ internal import Nftables
         case .toNetworkOrder: "byteorder"
         case .compare: "cmp"
         case .lookup: "lookup"
-        case .renew: "dynset"
         case .counter, .timeout: "objref"
         case .log: "log"
         case .load, .verdict: "immediate"
@@ -136,12 +135,6 @@ internal import Nftables
             try set(NFTNL_EXPR_LOOKUP_SET, name)
             if yieldsVerdict { set(NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT.rawValue) }
             if isInverted { set(NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV.rawValue) }
-        case .renew(let name, let milliseconds):
-            try requireName(name, of: "set")
-            set(NFTNL_EXPR_DYNSET_SREG_KEY, register)
-            set(NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE.rawValue)
-            try set(NFTNL_EXPR_DYNSET_SET_NAME, name)
-            unsafe nftnl_expr_set_u64(object, UInt16(NFTNL_EXPR_DYNSET_TIMEOUT), milliseconds)
         case .counter(let name):
             try requireName(name, of: "counter")
             set(NFTNL_EXPR_OBJREF_IMM_TYPE, UInt32(NFT_OBJECT_COUNTER))

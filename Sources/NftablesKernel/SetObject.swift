@@ -33,10 +33,6 @@ internal import Nftables
         put(NFTNL_SET_KEY_LEN, UInt32(definition.keyType.width))
         if definition.isInterval { flags |= UInt32(NFT_SET_INTERVAL.rawValue) }
         if definition.expires { flags |= UInt32(NFT_SET_TIMEOUT.rawValue) }
-        if let capacity = definition.capacity {
-            flags |= UInt32(NFT_SET_EVAL.rawValue)
-            put(NFTNL_SET_DESC_SIZE, capacity)
-        }
         if definition.isVerdictMap {
             flags |= UInt32(NFT_SET_MAP.rawValue)
             put(NFTNL_SET_DATA_TYPE, UInt32(NFT_DATA_VERDICT.rawValue))

@@ -36,7 +36,6 @@ enum VerifyVerb {
         do throws(FlowQuery.Problem) {
             let query = try FlowQuery(query)
             let found = try policy.answer(query)
-            if let remark = policy.remark(on: found) { Output.error("note: \(remark)") }
             let answer = found.json
             return explains ? answer.adding("explanation", try policy.explanation(of: query)) : answer
         } catch {
@@ -130,6 +129,7 @@ enum VerifyVerb {
             let platform = answer["platform"]?.bool ?? false
             Output.table([["Access", "RuleName"], [text(answer, "access"), text(answer, "ruleName")]])
             if platform { Output.line("The platform lets this packet pass whatever the rules say.") }
+            if let note = answer["note"]?.string { Output.line("Note: \(note).") }
             if let reason = answer["reason"]?.string { Output.line("Dropped whatever the rules say: \(reason).") }
             if stages.isEmpty {
                 Output.line("No security group is on the way.")

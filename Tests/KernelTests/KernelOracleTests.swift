@@ -114,9 +114,10 @@ private final class OracleRun {
             if !isDecided { return (packet: first, outcome: outcome) }
             let passesRouter =
                 packet.path == .forward && (policy.isRouter(packet.inputDevice) || policy.isRouter(packet.outputDevice))
+            let isAsked = passesRouter && !(packet.label.map(FlowLabel.isSettled) ?? true)
             return (
                 packet: packet,
-                outcome: passesRouter ? policy.expected(for: packet, isAgain: true) : PacketOutcome(label: packet.label)
+                outcome: isAsked ? policy.expected(for: packet, isAgain: true) : PacketOutcome(label: packet.label)
             )
         }
         try send(again, what: "the same packet again")

@@ -123,15 +123,6 @@ enum SampleRulesets {
         Rule(isIPv4, isUDP, .membership(tuple4, of: SetName("cut/v4"), isIn: true), .verdict(.drop)),
         Rule(isIPv6, isUDP, .membership(tuple6, of: SetName("cut/v6"), isIn: true), .verdict(.drop)),
         Rule(isIPv6, .membership(tuple6, of: SetName("cut/v6"), isIn: false), .verdict(.drop)),
-        Rule(
-            .lookup(.protocol, in: SetName("protocols")), isIPv4,
-            .membership(tuple4, of: SetName("cut/v4"), isIn: true),
-            .renew(tuple4, in: SetName("cut/v4"), milliseconds: 300_000), .verdict(.drop)),
-        Rule(
-            .membership([.protocol], of: SetName("protocols"), isIn: false), isIPv6,
-            .membership(tuple6, of: SetName("cut/v6"), isIn: true),
-            .renew(tuple6, in: SetName("cut/v6"), milliseconds: 93_784_500), .counter(CounterName("hits"))),
-        Rule(isIPv4, .renew([.ipSource], in: SetName("lately"), milliseconds: 1500)),
     ]
 
     private static let isUDP = Step.match(.protocol, .equals(17))
@@ -201,16 +192,11 @@ enum SampleRulesets {
         NamedSet(
             SetName("cut/v4"),
             keyType: .concatenation([.ipv4Address, .ipv4Address, .inetProtocol, .inetService, .inetService]),
-            isInterval: false, expires: true, capacity: 65_535, elements: []),
+            isInterval: false, expires: true, elements: []),
         NamedSet(
             SetName("cut/v6"),
             keyType: .concatenation([.ipv6Address, .ipv6Address, .inetProtocol, .inetService, .inetService]),
-            isInterval: false, expires: true, capacity: 1 << 17, elements: []),
-        NamedSet(
-            SetName("closed"), keyType: .concatenation([.ipv4Address, .inetService]), isInterval: false,
-            expires: true, elements: []),
-        NamedSet(
-            SetName("lately"), keyType: .ipv4Address, isInterval: false, expires: true, capacity: 10, elements: []),
+            isInterval: false, expires: true, elements: []),
         NamedSet(SetName("empty"), keyType: .ipv4Address, isInterval: true, elements: []),
         NamedSet(
             SetName("by-device"), keyType: .deviceName, isInterval: false, isVerdictMap: true,

@@ -45,7 +45,8 @@ import Testing
             (second.path != .output && policy.isRouter(second.inputDevice))
             || (second.path == .forward && policy.isRouter(second.outputDevice))
         var expected = policy.forgery(second) ?? PacketOutcome(label: second.label)
-        if isDecided, passesRouter { expected = policy.expected(for: second, isAgain: true) }
+        let isSettled = second.label.map(FlowLabel.isSettled) ?? false
+        if isDecided, !isSettled, passesRouter { expected = policy.expected(for: second, isAgain: true) }
         // What kept a link alive, or met no bound device, was not decided.
         if !isDecided, second.path == .forward { expected = policy.expected(for: second) }
         #expect(outcome == expected, "\(note): second packet \(second)")
@@ -207,6 +208,13 @@ import Testing
             .forward, from: "other0", to: "guest0", .udp((addresses.1, addresses.0), 53, 5000), state: .established,
             label: label)
         #expect(policy.interpreter.outcome(of: unrefused).verdict == .accept)
+        // Allowed later as far as its destination it is a live connection, which a change does not cut (S5).
+        for state in [ConnectionState.new, .established] {
+            let live = TestPacket(
+                .forward, from: "guest0", to: "other0", .udp(addresses, 5000, 53), state: state,
+                label: label | FlowLabel.refused | FlowLabel.settled)
+            #expect(policy.interpreter.outcome(of: live).verdict == .accept)
+        }
     }
 
     @Test("what a router sends on is judged until it was allowed as far as its destination, answered or not (KERNEL 4)")

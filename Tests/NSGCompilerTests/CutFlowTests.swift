@@ -38,8 +38,6 @@ import Testing
                 var dropped = PacketOutcome(label: 0)
                 dropped.verdict = .drop
                 dropped.counters = [CutFlows.counter: 1]
-                // Whatever it drops of others than TCP keeps it ended.
-                if number != .tcp { dropped.renewals = elements?.elements.map(\.key) ?? [] }
                 #expect(cut.outcome(of: packet).effect == (isCut ? dropped : judged), "flags \(flags): \(packet)")
 
                 // The connections beside it, and one that was decided.

@@ -126,7 +126,7 @@ struct FlowQueryTests {
             answer.json["reason"]?.string
                 == "enableIPForwarding is off and local \(address) is no address of network interface web1, which has 10.1.0.4"
         )
-        #expect(policy.remark(on: answer) == nil, "said already")
+        #expect(answer.note == nil, "said already")
 
         // Where the machine routes, or nobody is held to addresses here, the rules answer.
         let web = { (estate: Estate) in estate.networkInterfaces.keys.first { $0.name == "web1" } }
@@ -157,7 +157,7 @@ struct FlowQueryTests {
         let answer = try policy.answer(
             FlowQuery(
                 nic: "web1", vm: nil, direction: "Outbound", protocol: "ICMP", local: local, remote: "10.1.0.5"))
-        #expect((policy.remark(on: answer) != nil) == expected)
+        #expect((answer.note != nil) == expected)
     }
 
     @Test(

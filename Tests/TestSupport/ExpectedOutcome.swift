@@ -110,9 +110,9 @@ extension CompiledPolicy {
     /// allowed as far as its destination, or a pass of the connection was refused (S4, KERNEL 4).
     package func expectedOnceAnswered(_ packet: TestPacket) -> PacketOutcome {
         let label = packet.label ?? 0
-        let isSettled = !FlowLabel.isDecided(label) || label & FlowLabel.settled != 0
+        let isSettled = !FlowLabel.isDecided(label) || FlowLabel.isSettled(label)
         let mustAsk = !isSettled && !packet.isReply && isRouter(packet.inputDevice) && leadsToDestination(packet)
-        if routes, packet.path == .forward, mustAsk || label & FlowLabel.refused != 0 {
+        if routes, packet.path == .forward, mustAsk || !FlowLabel.isSettled(label) && label & FlowLabel.refused != 0 {
             return expected(for: packet, isAgain: true)
         }
         return forgery(packet) ?? PacketOutcome(label: packet.label)

@@ -97,10 +97,6 @@ package struct RulesetInterpreter: Sendable {
                 guard find(field, in: name, rule, &walk) != nil else { return nil }
             case .membership(let fields, let name, let isIn):
                 guard let element = find(fields, in: name, rule, &walk), (element != nil) == isIn else { return nil }
-            case .renew(let fields, let name, _):
-                guard let element = find(fields, in: name, rule, &walk) else { return nil }
-                if element == nil { walk.outcome.faults.append("`\(rule)` adds to \(name)") }
-                walk.outcome.renewals += [element?.key].compactMap(\.self)
             case .dispatch(let field, let name):
                 guard let element = find(field, in: name, rule, &walk) else { return nil }
                 guard let verdict = element.verdict else {

@@ -106,7 +106,6 @@ extension Ruleset {
                 case .counter(let name): counters.contains(name)
                 case .setTimeout(let name): timeouts[name] != nil
                 case .lookup(_, let set), .membership(_, let set, _): sets[set]?.isVerdictMap == false
-                case .renew(_, let set, _): sets[set]?.expires == true && sets[set]?.isVerdictMap == false
                 case .dispatch(_, let map): sets[map]?.isVerdictMap == true
                 case .match, .setLabel, .log: true
                 }

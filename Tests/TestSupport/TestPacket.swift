@@ -68,9 +68,6 @@ package struct PacketOutcome: Hashable, Sendable {
     /// The time-outs the connection was given.
     package var timeout: TimeoutName?
 
-    /// Keys of elements whose time began anew.
-    package var renewals: [SetKey] = []
-
     package init(label: UInt128?) { self.label = label }
 }
 
