@@ -47,15 +47,22 @@ struct Routers {
     private func leaves(byRouter isRouter: Bool) -> Step { .membership([.outputDevice], of: devices, isIn: isRouter) }
 
     /// Mark a connection settled whose packet leads to its destination: to no router, or to the one whose address it is. Of a
-    /// router with an address that its document leaves open it is not known.
+    /// router with an address that its document leaves open it is not known. An answer settles nothing, as it may be forged,
+    /// nor does an ICMP error about one, which counts as of the original direction.
     var settling: [Rule] {
         let settle = Step.setLabel(FlowLabel.settled)
-        return [Rule(leaves(byRouter: false), settle)]
+        let isOfOpener: [Step] = [
+            .match(.connectionDirection, .equals(0)),
+            .match(.connectionState, .hasNone(UInt128(ConnectionState.related.rawValue))),
+        ]
+        return [Rule([leaves(byRouter: false)] + isOfOpener + [settle])]
             + families.compactMap { number, destination, own in
                 own.map {
                     Rule(
-                        .match(.family, .equals(number)),
-                        .membership([.outputDevice, destination], of: $0, isIn: true), settle)
+                        [
+                            .match(.family, .equals(number)),
+                            .membership([.outputDevice, destination], of: $0, isIn: true),
+                        ] + isOfOpener + [settle])
                 }
             }
     }

@@ -242,6 +242,12 @@ import Testing
             #expect(second.logs == ["nsgd allow again"] && second.label == label | FlowLabel.settled)
         }
         #expect(pass("guest0", "other0", b, .established, label | FlowLabel.settled).logs == [])
+        // What r makes up as the answer, after the pass to b was refused, settles nothing.
+        var forged = TestPacket(
+            .forward, from: "guest0", to: "other0", .udp((b, a), 53, 5000), state: .established,
+            label: label | FlowLabel.refused)
+        forged.isReply = true
+        #expect(isSettled(policy.interpreter.outcome(of: forged).label) == false)
         // A connection that is older than any policy lives on (S5).
         #expect(pass("guest0", "other0", b, .established, 0).logs == [])
 

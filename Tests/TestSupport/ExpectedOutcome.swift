@@ -98,7 +98,10 @@ extension CompiledPolicy {
             outcome.counters[FixedNames.allowedCounter, default: 0] += 1
             outcome.logs.append(DecisionMark.allowed.description)
         }
-        if leadsToDestination(packet) { outcome.label = outcome.label.map { $0 | FlowLabel.settled } }
+        let isOfOpener = leadsToDestination(packet) && !packet.isReply && packet.state != .related
+        if isOfOpener || !routes {
+            outcome.label = outcome.label.map { $0 | FlowLabel.settled }
+        }
         if !isAgain {
             outcome.label = outcome.label.map { $0 | FlowLabel.decided }
             outcome.timeout = timeout(of: packet, sides.map(\.1))
