@@ -26,14 +26,10 @@ struct GuardCompiler {
     /// With what `receivers` leads to. Nil where no guest is held to its addresses.
     func addresses(into builder: inout RulesetBuilder) -> Addresses? {
         if guarded.isEmpty { return nil }
-        let pairs = guarded.flatMap { guest in guest.addresses.map { (guest.binding.device, $0) } }
-        let of = { (family: IPFamily) in
-            pairs.filter { $0.1.family == family }.map { (device: $0.0, address: $0.1.number) }
-        }
-        let (four, six) = (of(.ipv4), of(.ipv6))
-        var own = Addresses(receivers: ChainName(ChainName.trampolinePrefix + FixedNames.receivers))
-        if !four.isEmpty { own.four = builder.deviceAddresses("guests/addresses.v4", .ipv4Address, four) }
-        if !six.isEmpty { own.six = builder.deviceAddresses("guests/addresses.v6", .ipv6Address, six) }
+        let pairs = guarded.flatMap { guest in guest.addresses.map { (device: guest.binding.device, address: $0) } }
+        let (four, six) = builder.deviceAddresses("guests/addresses", pairs)
+        let own = Addresses(
+            four: four, six: six, receivers: ChainName(ChainName.trampolinePrefix + FixedNames.receivers))
         compileReceivers(own, into: &builder)
         return own
     }

@@ -29,14 +29,11 @@ struct Routers {
             "devices/routers", keyType: .deviceName, isInterval: false,
             bindings.map(\.device).sorted().map { SetElement(.device($0)) })
         let pairs = bindings.flatMap { binding in
-            (estate.networkInterfaces[binding.networkInterface]?.addresses ?? []).map { (binding.device, $0) }
+            (estate.networkInterfaces[binding.networkInterface]?.addresses ?? []).map {
+                (device: binding.device, address: $0)
+            }
         }
-        let of = { (family: IPFamily) in
-            pairs.filter { $0.1.family == family }.map { (device: $0.0, address: $0.1.number) }
-        }
-        let (ofFour, ofSix) = (of(.ipv4), of(.ipv6))
-        four = ofFour.isEmpty ? nil : builder.deviceAddresses("routers/addresses.v4", .ipv4Address, ofFour)
-        six = ofSix.isEmpty ? nil : builder.deviceAddresses("routers/addresses.v6", .ipv6Address, ofSix)
+        (four, six) = builder.deviceAddresses("routers/addresses", pairs)
     }
 
     private var families: [(number: UInt128, destination: Field, own: SetName?)] {

@@ -1,3 +1,4 @@
+import NetworkTypes
 import Nftables
 
 /// Collects chains and sets under names that hold a hash of their content, so that equal content is one object, and a
@@ -34,9 +35,25 @@ struct RulesetBuilder {
     /// A smaller set is sent whole when it changes: less than the two copies of a paired set would cost all the time.
     static let mostOfSmallSet = 128
 
+    /// The sets of (device, address) pairs of both families, named `base.v4` and `base.v6`; nil for a family without any.
+    mutating func deviceAddresses(
+        _ base: String, _ pairs: [(device: String, address: IPAddress)]
+    ) -> (four: SetName?, six: SetName?) {
+        let of = { (family: IPFamily) in
+            pairs.filter { $0.address.family == family }.map { (device: $0.device, address: $0.address.number) }
+        }
+        let (four, six) = (of(.ipv4), of(.ipv6))
+        return (
+            four.isEmpty ? nil : deviceAddresses("\(base).v4", .ipv4Address, four),
+            six.isEmpty ? nil : deviceAddresses("\(base).v6", .ipv6Address, six)
+        )
+    }
+
     /// The set of (device, address) pairs, for `iifname . ip saddr` and the like.
     /// - Parameter base: the set's name where it is large (`pairedSet`).
-    mutating func deviceAddresses(_ base: String, _ address: KeyType, _ pairs: [(device: String, address: UInt128)])
+    private mutating func deviceAddresses(
+        _ base: String, _ address: KeyType, _ pairs: [(device: String, address: UInt128)]
+    )
         -> SetName
     {
         let elements = pairs.sorted { ($0.device, $0.address) < ($1.device, $1.address) }.map {
