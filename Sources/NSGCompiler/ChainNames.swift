@@ -75,6 +75,11 @@ package struct ChainNames: Sendable {
         return Self.bounded(parts.joined(separator: "/") + use.suffix)
     }
 
+    /// The chain in which a rule of a list acts: `nsg/web/subnet/inbound/rule/AllowHttp`.
+    func action(_ use: ListUse, _ rule: SecurityRule) -> String {
+        Self.bounded("\(list(use))/rule/\(rule.name.isEmpty ? "-" : rule.name)")
+    }
+
     /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the
     /// group.
     package func counterName(of rule: NumberedRule) -> CounterName {

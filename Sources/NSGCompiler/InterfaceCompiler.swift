@@ -15,28 +15,31 @@ struct InterfaceCompiler {
     /// On a further pass of one connection, whose label belongs to the first (KERNEL 4).
     let isAgain: Bool
 
-    /// The trampoline by which the interface is asked.
+    /// How many levels of chains each list may take.
+    let levels: ListLevels
+
+    /// The chain by which the interface is asked.
     func compile(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName {
         let base = names.interface(binding.networkInterface, direction, isAgain: isAgain)
         var rules = [dropInvalid(binding, into: &builder)]
         rules += checkReceiver(binding, direction)
         rules += platformRules(binding, direction, into: &builder)
         if let admin = adminList(of: binding, direction) {
-            rules.append(Rule(.verdict(.goto(entrance(of: admin, binding, into: &builder)))))
+            rules += entrances(of: admin, binding, into: &builder) { .goto($0) }
         } else {
             rules += groups(of: binding, direction, into: &builder)
         }
-        return builder.trampoline(base, to: builder.content(base, rules))
+        return builder.fixed(base, rules)
     }
 
-    /// The trampoline behind the admin rules, which may lead past the security groups (AlwaysAllow, S8); nil where no
+    /// The chain behind the admin rules, which may lead past the security groups (AlwaysAllow, S8); nil where no
     /// admin rules are asked, or no group.
     func compileGroups(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName? {
         guard adminList(of: binding, direction) != nil else { return nil }
         let rules = groups(of: binding, direction, into: &builder)
         guard !rules.isEmpty else { return nil }
         let base = names.interface(binding.networkInterface, direction, isAgain: isAgain) + "/groups"
-        return builder.trampoline(base, to: builder.content(base, rules))
+        return builder.fixed(base, rules)
     }
 
     private func dropInvalid(_ binding: Binding, into builder: inout RulesetBuilder) -> Rule {
@@ -133,7 +136,12 @@ struct InterfaceCompiler {
         let resolved = ResolvedRule(
             rule: rule, source: .all, sourcePorts: endpoints.sourcePorts, destination: endpoints.addresses,
             destinationPorts: endpoints.ports)
-        return RuleCompiler(rule: resolved, network: rule.owner, names: names, action: action).compile(into: &builder)
+        return [IPFamily.ipv4, .ipv6].flatMap { family -> [Rule] in
+            var named = NamedSets()
+            let writer = ClauseWriter(family: family, rules: [resolved], network: rule.owner, names: names)
+            guard let clause = Clause(resolved, family, ordinal: 0, outcome: .rule(0), &named) else { return [] }
+            return writer.ways(clause, into: &builder).map { Rule($0 + action, comment: rule.name) }
+        }
     }
 
     // MARK: Lists
@@ -145,22 +153,40 @@ struct InterfaceCompiler {
     private func groups(
         of binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
     ) -> [Rule] {
-        book.lists(of: binding.networkInterface, direction).filter { $0.key.level != .admin }.map { list in
-            Rule(.verdict(.jump(entrance(of: list, binding, into: &builder))))
+        book.lists(of: binding.networkInterface, direction).filter { $0.key.level != .admin }.flatMap { list in
+            entrances(of: list, binding, into: &builder) { .jump($0) }
         }
     }
 
-    /// The trampoline of a list, which interfaces share.
-    private func entrance(of list: PolicyList, _ binding: Binding, into builder: inout RulesetBuilder) -> ChainName {
+    /// Into the chains of a list, which interfaces share: one for each family of addresses.
+    private func entrances(
+        of list: PolicyList, _ binding: Binding, into builder: inout RulesetBuilder, by enter: (ChainName) -> Verdict
+    ) -> [Rule] {
         let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
-        let entrance = ChainName(ChainName.trampolinePrefix + names.list(use))
-        if builder.ruleset.chains[entrance] != nil { return entrance }
-        var compiler = ListCompiler(list: list, use: use, names: names, numbering: numbering, packetCopy: packetCopy)
-        if list.key.level == .admin {
-            compiler.next = ChainName(
-                ChainName.trampolinePrefix + FixedNames.groups(use.slot.side, isAgain: isAgain))
+        let isAdmin = list.key.level == .admin
+        if builder.ruleset.chains[builder.fixedName(ListCompiler.entrance(use, .ipv4, names))] == nil {
+            var compiler = ListCompiler(
+                list: list, use: use, names: names, numbering: numbering, packetCopy: packetCopy,
+                levels: isAdmin ? levels.admin : levels.groups)
+            if isAdmin { compiler.next = builder.fixedName(FixedNames.groups(use.slot.side, isAgain: isAgain)) }
+            compiler.compile(into: &builder)
         }
-        return compiler.compile(into: &builder)
+        return [(IPFamily.ipv4, UInt128(2)), (.ipv6, 10)].map { family, number in
+            let entrance = builder.fixedName(ListCompiler.entrance(use, family, names))
+            return Rule(.match(.family, .equals(number)), .verdict(enter(entrance)))
+        }
+    }
+}
+
+/// The kernel takes 15 levels of chains and counts every `goto` (`NFT_JUMP_STACK_SIZE`). Before the lists of an interface come
+/// the base chain, its trampoline, the judging chain and the interface's; between admin rules and security groups two more.
+struct ListLevels {
+    let admin: Int
+    let groups: Int
+
+    init(hasAdminLists: Bool) {
+        admin = 4
+        groups = hasAdminLists ? 15 - 4 - admin - 2 : 15 - 4
     }
 }
 

@@ -1,9 +1,9 @@
 import NSGModel
+import NetworkTypes
 import Nftables
 
-/// A policy list as one chain behind a trampoline: the rules in order. `return` is Azure's Allow: it leads back to the
-/// interface's chain, which asks the next list; a Deny logs and drops. (Several chains linked by jumps would not do:
-/// the kernel counts a `goto` towards the 16 levels it allows, `NFT_JUMP_STACK_SIZE`.)
+/// A policy list as chains, a decision tree for each address family. `return` is Azure's Allow: it leads back to the
+/// interface's chain, which asks the next list; a Deny logs and drops.
 struct ListCompiler {
     let list: PolicyList
     let use: ListUse
@@ -12,32 +12,56 @@ struct ListCompiler {
     let packetCopy: (DecisionMark) -> Step?
     /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
     var next: ChainName?
+    /// How many levels of chains there may be.
+    let levels: Int
 
-    /// The trampoline by which the list is entered.
-    func compile(into builder: inout RulesetBuilder) -> ChainName {
-        let base = names.list(use)
-        return builder.trampoline(base, to: builder.content(base, list.rules.flatMap { compile($0, into: &builder) }))
+    /// The chain by which packets of a family enter the list.
+    static func entrance(_ use: ListUse, _ family: IPFamily, _ names: ChainNames) -> String {
+        names.list(use) + (family == .ipv4 ? "/v4" : "/v6")
     }
 
-    private func compile(_ resolved: ResolvedRule, into builder: inout RulesetBuilder) -> [Rule] {
-        let rule = resolved.rule
-        let counter = names.counterName(of: NumberedRule(rule))
-        builder.add(counter)
-        let number = numbering.assigned(to: rule)
-        var action: [Step] = [.counter(counter)]
+    func compile(into builder: inout RulesetBuilder) {
+        for rule in list.rules { builder.add(names.counterName(of: NumberedRule(rule.rule))) }
+        let alternatives = list.rules.enumerated().flatMap { number, rule in
+            rule.alternatives.map { (number: number, rule: $0) }
+        }
+        let numbers = alternatives.map(\.number)
+        let rules = alternatives.map(\.rule)
+        for family in [IPFamily.ipv4, .ipv6] {
+            let base = names.list(use)
+            var tree = DecisionTree(
+                root: Self.entrance(use, family, names), base: base + "/branch",
+                writer: ClauseWriter(family: family, rules: rules, network: list.key.virtualNetwork, names: names),
+                action: { number, builder in
+                    builder.content(names.action(use, list.rules[number].rule), [actionRule(number)])
+                },
+                steps: { actionRule($0).steps })
+            var numbering = NamedSets()
+            let clauses = rules.enumerated().compactMap { ordinal, rule in
+                Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &numbering)
+            }
+            _ = tree.compile(clauses, levels: levels, into: &builder)
+        }
+    }
+
+    private func actionRule(_ number: Int) -> Rule {
+        let rule = list.rules[number].rule
+        var steps: [Step] = [.counter(names.counterName(of: NumberedRule(rule)))]
+        let label = numbering.assigned(to: rule)
         switch rule.access {
         case .allow, .alwaysAllow:
-            if use.writesLabel { action.append(.setLabel(FlowLabel.bits(number, in: use.slot))) }
+            if use.writesLabel { steps.append(.setLabel(FlowLabel.bits(label, in: use.slot))) }
             // Admin rules: Allow goes on to the security groups, AlwaysAllow leads past them (S8).
             let goesOn = rule.access == .allow ? next : nil
-            action.append(.verdict(goesOn.map { .goto($0) } ?? .return))
+            steps.append(.verdict(goesOn.map { .goto($0) } ?? .return))
         case .deny:
-            if !use.writesLabel { action.append(.setLabel(FlowLabel.refused)) }
-            action += [packetCopy(.denied(use.slot, number))].compactMap(\.self) + [.verdict(.drop)]
+            if !use.writesLabel { steps.append(.setLabel(FlowLabel.refused)) }
+            steps += [packetCopy(.denied(use.slot, label))].compactMap(\.self) + [.verdict(.drop)]
         }
-        return resolved.alternatives.flatMap {
-            RuleCompiler(rule: $0, network: list.key.virtualNetwork, names: names, action: action)
-                .compile(into: &builder)
-        }
+        return Rule(steps, comment: comment(rule))
+    }
+
+    private func comment(_ rule: SecurityRule) -> String {
+        rule.isNoAdminRule ? "no admin rule" : "\(rule.priority) \(rule.name)"
     }
 }

@@ -38,12 +38,14 @@ package struct PolicyCompiler {
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
         Skeleton.add(
             to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
-            routes: !Routers.bindings(in: book.estate).isEmpty, prerouting: targets.prerouting)
+            again: targets.again, prerouting: targets.prerouting)
         return builder.ruleset
     }
 
-    /// What the three trampolines of the skeleton lead to.
+    /// What the trampolines of the skeleton lead to.
     private struct Targets {
+        /// Only where guests route.
+        var again: ChainName?
         /// Only where guests are held to their addresses.
         var prerouting: ChainName?
         var input: ChainName?
@@ -59,47 +61,38 @@ package struct PolicyCompiler {
         let first = dispatch(isAgain: false, guests, into: &builder)
         let routers = Routers(in: book.estate, into: &builder)
         let allowed = allowedChain(isAgain: false, routers, into: &builder)
-        let shortCut = shortCut(routers, guests, into: &builder)
         let entry = Rule(.dispatch(.inputDevice, through: first.entry))
         let exit = Rule(.dispatch(.outputDevice, through: first.exit))
         let passed = Rule(.verdict(.goto(allowed)))
-
-        let input = builder.content(
-            "input/judge", [shortCut] + cut + linkRules(.entry, into: &builder) + [entry, passed])
-        let forward = builder.content(
-            "forward/judge", [shortCut] + cut + Self.multicast(into: &builder) + [entry, exit, passed])
-        let output = builder.content(
-            "output/judge",
-            [Self.acceptDecided] + cut + linkRules(.exit, into: &builder) + [
-                exit, passed,
-            ])
-
         let bound = devices("bound", book.estate.bindings, into: &builder)
-        let enters = { (chain: ChainName) in Rule(.lookup(.inputDevice, in: bound), .verdict(.goto(chain))) }
-        let leaves = { (chain: ChainName) in Rule(.lookup(.outputDevice, in: bound), .verdict(.goto(chain))) }
+        let unbound = { (fields: [Field]) in
+            Rule(fields.map { .membership([$0], of: bound, isIn: false) } + [.verdict(.return)])
+        }
+
+        let input = [unbound([.inputDevice])] + cut + linkRules(.entry, into: &builder) + [entry, passed]
+        let forward =
+            [unbound([.inputDevice, .outputDevice])] + cut + Self.multicast(into: &builder) + [entry, exit, passed]
+        let output = [unbound([.outputDevice])] + cut + linkRules(.exit, into: &builder) + [exit, passed]
+        let judgeAgain = routers.map { routers in
+            let passing = self.again(routers, guests, into: &builder)
+            return builder.content("again", [unbound([.inputDevice, .outputDevice])] + passing)
+        }
         return Targets(
-            prerouting: guests.map { guardCompiler.compile($0, into: &builder) },
-            input: builder.content("input", [enters(input)]),
-            forward: builder.content("forward", [enters(forward), leaves(forward)]),
-            output: builder.content("output", [leaves(output)]))
+            again: judgeAgain, prerouting: guests.map { guardCompiler.compile($0, into: &builder) },
+            input: builder.content("input", input), forward: builder.content("forward", forward),
+            output: builder.content("output", output))
     }
 
-    /// A flow that is decided passes without being judged again (S4); where guests route, one connection may come by
-    /// twice, and every pass is judged (KERNEL 4).
-    private func shortCut(
-        _ routers: Routers?, _ guests: GuardCompiler.Addresses?, into builder: inout RulesetBuilder
-    ) -> Rule {
-        guard let routers else { return Self.acceptDecided }
+    /// Where guests route, one connection may come by twice, and every pass is judged (KERNEL 4).
+    private func again(
+        _ routers: Routers, _ guests: GuardCompiler.Addresses?, into builder: inout RulesetBuilder
+    ) -> [Rule] {
         let maps = dispatch(isAgain: true, guests, into: &builder)
-        let judging = [
+        return routers.passing + [
             Rule(.dispatch(.inputDevice, through: maps.entry)), Rule(.dispatch(.outputDevice, through: maps.exit)),
             Rule(.verdict(.goto(allowedChain(isAgain: true, routers, into: &builder)))),
         ]
-        return Rule(Self.isDecided, .verdict(.goto(builder.content("again", routers.passing + judging))))
     }
-
-    private static let isDecided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
-    private static let acceptDecided = Rule(isDecided, .verdict(.accept))
 
     /// A guest must not become this machine's router, whatever its rules allow (KERNEL 9).
     private static let noRouters = Rule(
@@ -148,7 +141,7 @@ package struct PolicyCompiler {
     ) -> (entry: SetName, exit: SetName) {
         let compiler = InterfaceCompiler(
             book: book, names: names, numbering: numbering, packetCopy: packetCopy, guests: guests,
-            isAgain: isAgain)
+            isAgain: isAgain, levels: ListLevels(hasAdminLists: book.hasAdminLists))
         var elements: [DeviceSide: [SetElement]] = [:]
         var groups: [DeviceSide: [SetElement]] = [:]
         for binding in book.estate.bindings.sorted(by: { $0.device < $1.device }) {
@@ -182,7 +175,7 @@ package struct PolicyCompiler {
         let map = builder.set(
             "devices/\(base)", keyType: .deviceName, isInterval: false, isVerdictMap: true, elements)
         let field = side == .entry ? Field.inputDevice : .outputDevice
-        _ = builder.trampoline(base, to: builder.content(base, [Rule(.dispatch(field, through: map))]))
+        _ = builder.fixed(base, [Rule(.dispatch(field, through: map))])
     }
 
     // MARK: Settled

@@ -25,6 +25,16 @@ struct RulesetBuilder {
         return name
     }
 
+    /// A chain of a few rules that keeps its name when it changes: a swap edits its rules.
+    mutating func fixed(_ name: String, _ rules: [Rule]) -> ChainName {
+        let name = fixedName(name)
+        add(Chain(name, rules: rules))
+        return name
+    }
+
+    /// Under which such a chain is, or will be.
+    func fixedName(_ name: String) -> ChainName { ChainName(salt.isEmpty ? name : "\(name).\(hash([]))") }
+
     /// A chain whose one rule a swap replaces: the fixed name of what changes.
     mutating func trampoline(_ base: String, to target: ChainName?) -> ChainName {
         let name = ChainName(ChainName.trampolinePrefix + base)
@@ -73,6 +83,16 @@ struct RulesetBuilder {
         let name = SetName(salt.isEmpty ? name : "\(name).\(hash([]))")
         add(NamedSet(name, keyType: keyType, isInterval: isInterval, isPaired: true, elements: elements))
         return name
+    }
+
+    /// A map from intervals to verdicts.
+    /// - Parameters:
+    ///   - base: the map's name where it is large and keeps it, so that only differences are sent (`NamedSet.isPaired`).
+    ///   - keepsName: whether nothing else has that name.
+    mutating func map(
+        _ base: String, keyType: KeyType, keepsName: Bool, _ elements: [SetElement]
+    ) -> SetName {
+        set(base, keyType: keyType, isInterval: true, isVerdictMap: true, elements)
     }
 
     mutating func set(

@@ -10,8 +10,8 @@ import Nftables
 /// NAT in `output` changes the outgoing device after `output` has seen it (KERNEL 1).
 enum Skeleton {
     static func add(
-        to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?, routes: Bool,
-        prerouting: ChainName?
+        to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?,
+        again: ChainName?, prerouting: ChainName?
     ) {
         let judgeInput = builder.trampoline("input", to: input)
         let judgeForward = builder.trampoline("forward", to: forward)
@@ -22,10 +22,15 @@ enum Skeleton {
             let check = builder.trampoline("prerouting", to: prerouting)
             builder.add(base("prerouting", .prerouting, priority: -300, [], then: check))
         }
-        builder.add(base("input", .input, stateRules + neighbourRules, then: judgeInput))
-        let routed = routes ? routedRules(judge: judgeForward) : []
-        builder.add(base("forward", .forward, routed + stateRules, then: judgeForward))
-        builder.add(base("postrouting", .postrouting, stateRules + neighbourRules, then: judgeOutput))
+        let judgeAgain = again.map { builder.trampoline("again", to: $0) }
+        let decided = Rule(isDecided, .verdict(judgeAgain.map { .jump($0) } ?? .accept))
+        let routed = judgeAgain.map(routedRules) ?? []
+        builder.add(base("input", .input, stateRules + [decided] + neighbourRules, then: judgeInput))
+        builder.add(base("forward", .forward, routed + stateRules + [decided], then: judgeForward))
+        builder.add(
+            base(
+                "postrouting", .postrouting, stateRules + [Rule(isDecided, .verdict(.accept))] + neighbourRules,
+                then: judgeOutput))
         builder.add(Chain(FixedNames.features, rules: featureRules))
         builder.add(
             NamedSet(
@@ -42,6 +47,9 @@ enum Skeleton {
             ChainName(name), at: Attachpoint(hook: hook, priority: priority),
             rules: rules + [Rule(.verdict(.jump(target)))])
     }
+
+    /// A flow that is decided passes without being judged again (S4), whether or not it is ever answered.
+    private static let isDecided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
 
     /// Where machines route, "established" is not yet "allowed": an answer can be forged between two passes of one packet
     /// (KERNEL 4). So a connection that was not allowed as far as its destination is judged in its original direction, and

@@ -36,6 +36,28 @@ package struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable
     }
 
     package func union(_ other: Self) -> Self { Self(ranges + other.ranges) }
+
+    /// Whether every value of the other set is in this one. O(n + m).
+    package func covers(_ other: Self) -> Bool {
+        var index = 0
+        for range in other.ranges {
+            while index < ranges.count, ranges[index].upperBound < range.lowerBound { index += 1 }
+            guard index < ranges.count, ranges[index].lowerBound <= range.lowerBound,
+                range.upperBound <= ranges[index].upperBound
+            else { return false }
+        }
+        return true
+    }
+
+    /// Whether the sets have a value in common. O(n + m).
+    package func meets(_ other: Self) -> Bool {
+        var (mine, theirs) = (0, 0)
+        while mine < ranges.count, theirs < other.ranges.count {
+            if ranges[mine].overlaps(other.ranges[theirs]) { return true }
+            if ranges[mine].upperBound < other.ranges[theirs].upperBound { mine += 1 } else { theirs += 1 }
+        }
+        return false
+    }
 }
 
 /// Addresses of both families.

@@ -1,0 +1,184 @@
+import NSGModel
+import NetworkTypes
+import Nftables
+
+/// The clauses of a list as chains that find the first match in a few look-ups, however many clauses there are (E2).
+///
+/// A chain divides its clauses by the dimension that tells them apart best (`Split`): an interval map leads to a chain for
+/// each group of clauses, and what meets none of a group goes on to the chain of the rest, which divides again. A few clauses,
+/// and those that cannot be divided at bearable cost, are compared one by one.
+///
+/// The chain that begins the tree and those of its rests keep their names, so that a swap edits their few rules; all others
+/// are named after their content.
+struct DecisionTree {
+    let writer: ClauseWriter
+    /// What the chains are named after: those that keep their names, and the others.
+    let (root, base): (String, String)
+    /// The chain in which a rule of the list acts on a packet, and the steps by which it does.
+    let action: (Int, inout RulesetBuilder) -> ChainName
+    let steps: (Int) -> [Step]
+    private(set) var statistics = Statistics()
+    private var known: [Key: Node] = [:]
+
+    struct Statistics: Hashable {
+        /// Clauses that no packet comes to.
+        var unreachable = 0
+        /// The most comparisons one after the other that a packet may meet in a chain.
+        var longestRow = 0
+        /// Chains that would have been divided, had there been levels, or had it not taken too many rules.
+        var undivided = 0
+    }
+
+    /// A chain with those it leads to; how many levels they take.
+    private struct Node: Hashable {
+        var chain: ChainName
+        var height: Int
+    }
+
+    /// What a chain is made of.
+    private struct Key: Hashable {
+        var clauses: [Clause.Identity]
+        var rest: ChainName
+        var budget: Int
+    }
+
+    init(
+        root: String, base: String, writer: ClauseWriter,
+        action: @escaping (Int, inout RulesetBuilder) -> ChainName, steps: @escaping (Int) -> [Step]
+    ) {
+        (self.root, self.base) = (root, base)
+        self.writer = writer
+        self.action = action
+        self.steps = steps
+    }
+
+    /// - Parameters:
+    ///   - clauses: the last of which every packet meets.
+    ///   - levels: how many levels of chains there may be, at least 1.
+    mutating func compile(_ clauses: [Clause], levels: Int, into builder: inout RulesetBuilder) -> ChainName {
+        let reachable = clauses.reachable(before: nil)
+        statistics.unreachable = clauses.count - reachable.count
+        return trunk(reachable, 0, levels, into: &builder).chain
+    }
+
+    // MARK: Chains
+
+    /// The first chain and the rests behind it, by number.
+    private mutating func trunk(
+        _ clauses: [Clause], _ number: Int, _ levels: Int, into builder: inout RulesetBuilder
+    ) -> Node {
+        let name = number == 0 ? root : "\(root)/\(number)"
+        guard levels >= 3, let split = split(clauses) else {
+            let (rules, height) = row(clauses, before: nil, levels, into: &builder)
+            return Node(chain: builder.fixed(name, rules), height: height)
+        }
+        let rest = trunk(split.rest.map { clauses[$0] }, number + 1, levels - 2, into: &builder)
+        let (rules, height) = divided(clauses, split, rest, levels, name: name, isTrunk: true, into: &builder)
+        return Node(chain: builder.fixed(name, rules), height: height)
+    }
+
+    /// A chain for what is left to be asked of some packets; where nothing is, the rest itself or a rule's own chain.
+    private mutating func branch(
+        _ clauses: [Clause], before rest: Node, _ levels: Int, into builder: inout RulesetBuilder
+    ) -> Node {
+        let clauses = clauses.reachable(before: rest.chain)
+        guard let first = clauses.first else { return rest }
+        if first.isUnconditional, case .rule(let number) = first.outcome {
+            return Node(chain: action(number, &builder), height: 1)
+        }
+        let key = Key(clauses: clauses.map(\.identity), rest: rest.chain, budget: levels)
+        if let node = known[key] { return node }
+        let (rules, height) = branchRules(clauses, before: rest, levels, into: &builder)
+        let node = Node(chain: builder.content(base, rules), height: height)
+        known[key] = node
+        return node
+    }
+
+    private mutating func branchRules(
+        _ clauses: [Clause], before outer: Node, _ levels: Int, into builder: inout RulesetBuilder
+    ) -> ([Rule], height: Int) {
+        guard let split = split(clauses) else { return row(clauses, before: outer, levels, into: &builder) }
+        // A level each for the groups, and for the rest if there is one of its own.
+        let needed = outer.height + (split.rest.isEmpty ? 2 : 3)
+        guard levels >= needed else {
+            statistics.undivided += 1
+            return row(clauses, before: outer, levels, into: &builder)
+        }
+        let rest =
+            split.rest.isEmpty
+            ? outer : branch(split.rest.map { clauses[$0] }, before: outer, levels - 2, into: &builder)
+        return divided(clauses, split, rest, levels, name: base, isTrunk: false, into: &builder)
+    }
+
+    /// A map to the groups, then the rest.
+    private mutating func divided(
+        _ clauses: [Clause], _ split: Split, _ rest: Node, _ levels: Int, name: String, isTrunk: Bool,
+        into builder: inout RulesetBuilder
+    ) -> ([Rule], height: Int) {
+        var height = rest.height
+        let nodes = split.groups.indices.map { group in
+            let members = split.clauses(ofGroup: group, from: clauses, rest: .chain(rest.chain))
+            return branch(members, before: rest, levels - 1, into: &builder)
+        }
+        for node in nodes { height = max(height, node.height) }
+        let targets = split.intervals.map { (values: $0.values, chain: nodes[$0.group].chain) }
+            .filter { $0.chain != rest.chain }
+        let dispatch = Dispatch(
+            dimension: split.dimension, targets: targets, writer: writer, base: name, keepsNames: isTrunk)
+        return (dispatch.rules(into: &builder) + [Rule(.verdict(.goto(rest.chain)))], height + 1)
+    }
+
+    /// One by one.
+    private mutating func row(
+        _ clauses: [Clause], before rest: Node?, _ levels: Int, into builder: inout RulesetBuilder
+    ) -> ([Rule], height: Int) {
+        var height = rest?.height ?? 0
+        var rules: [Rule] = []
+        for clause in clauses {
+            let end: [Step]
+            switch clause.outcome {
+            case .chain(let chain): end = [.verdict(.goto(chain))]
+            case .rule(let number) where levels < 2: end = steps(number)
+            case .rule(let number):
+                end = [.verdict(.goto(action(number, &builder)))]
+                height = max(height, 1)
+            }
+            rules += writer.ways(clause, into: &builder).map { Rule($0 + end) }
+        }
+        statistics.longestRow = max(statistics.longestRow, rules.count)
+        if let rest, clauses.last?.isUnconditional != true { rules.append(Rule(.verdict(.goto(rest.chain)))) }
+        return (rules, height + 1)
+    }
+
+    // MARK: Choice
+
+    /// So many comparisons are no more work than a look-up.
+    private static let shortRow = 6
+
+    /// The cheapest way to divide; nil where comparing one by one is as good, or where all take too many rules.
+    private mutating func split(_ clauses: [Clause]) -> Split? {
+        let length = clauses.reduce(0) { $0 + writer.count($1) }
+        guard length > Self.shortRow else { return nil }
+        let splits = Dimension.allCases.compactMap { Split(clauses, by: $0) }.map { (split: $0, cost: cost(of: $0, clauses)) }
+        guard let best = splits.min(by: { $0.cost < $1.cost }) else { return nil }
+        guard best.cost <= Self.mostGrowth * (length + Self.shortRow) else {
+            statistics.undivided += 1
+            return nil
+        }
+        return best.split
+    }
+
+    /// How many rules and elements it takes, if the groups are compared one by one. What stays in the rest counts for more:
+    /// most packets have yet to be held against it.
+    private func cost(of split: Split, _ clauses: [Clause]) -> Int {
+        var cost = split.intervals.count
+        for group in split.groups {
+            for member in group { cost += writer.count(clauses[member.index], without: split.dimension) }
+        }
+        for index in split.rest { cost += Self.restWeight * writer.count(clauses[index]) }
+        return cost
+    }
+
+    private static let restWeight = 16
+    private static let mostGrowth = 64
+}

@@ -1,0 +1,177 @@
+import NetworkTypes
+
+/// A list of clauses divided by the values of one dimension: for each interval of values the few clauses that can match
+/// there, and the rest, which is asked where none of them does.
+///
+/// A clause is in the rest if it leaves the dimension open, if it spans many of the other clauses' intervals, in each of
+/// which it would have to be repeated, or if too many clauses of the rest stand before it and meet it: where one is taken
+/// out of the order, those before it that may match the same packets guard it, and lead to the rest.
+struct Split {
+    let dimension: Dimension
+    /// Ascending and disjoint, with the number of the group that holds there.
+    private(set) var intervals: [(values: ClosedRange<UInt128>, group: Int)] = []
+    private(set) var groups: [[Member]] = []
+    /// Indexes of clauses, in order.
+    private(set) var rest: [Int] = []
+
+    struct Member: Hashable {
+        /// Of the clause.
+        var index: Int
+        /// Stays in the rest, which decides where it matches.
+        var isGuard: Bool
+        /// Holds for every value of the group.
+        var isSettled: Bool
+    }
+
+    /// More guards than these, and a clause stays in the rest.
+    private static let mostGuards = 8
+    /// More intervals than these for each of its own, and it does.
+    private static let widest = 16
+
+    /// Nil where the dimension tells too few clauses apart.
+    init?(_ clauses: [Clause], by dimension: Dimension) {
+        self.dimension = dimension
+        var chosen: [(index: Int, values: IntervalSet<UInt128>)] = []
+        var guards: [Int: [Int]] = [:]
+        let bounds = Self.bounds(of: clauses, dimension)
+        for (index, clause) in clauses.enumerated() {
+            guard case .among(let values) = clause[dimension], !Self.isWide(values, among: bounds),
+                let own = Self.guards(of: clause, among: rest, clauses)
+            else {
+                rest.append(index)
+                continue
+            }
+            chosen.append((index, values))
+            if !own.isEmpty { guards[index] = own }
+        }
+        guard chosen.count >= 2 else { return nil }
+        divide(chosen, guards, clauses)
+    }
+
+    /// The first values of all intervals and those behind the last ones, ascending.
+    private static func bounds(of clauses: [Clause], _ dimension: Dimension) -> [UInt128] {
+        var bounds: [UInt128] = []
+        for clause in clauses {
+            guard case .among(let values) = clause[dimension] else { continue }
+            for range in values.ranges {
+                bounds.append(range.lowerBound)
+                if range.upperBound < .max { bounds.append(range.upperBound + 1) }
+            }
+        }
+        bounds.sort()
+        var count = 0
+        for bound in bounds where count == 0 || bounds[count - 1] != bound {
+            bounds[count] = bound
+            count += 1
+        }
+        bounds.removeLast(bounds.count - count)
+        return bounds
+    }
+
+    private static func isWide(_ values: IntervalSet<UInt128>, among bounds: [UInt128]) -> Bool {
+        var spanned = 0
+        for range in values.ranges {
+            spanned += bounds.count(below: range.upperBound) - bounds.count(below: range.lowerBound)
+        }
+        return spanned > widest * values.ranges.count
+    }
+
+    /// Clauses of the rest so far that may match what the clause does; nil where they are too many.
+    private static func guards(of clause: Clause, among rest: [Int], _ clauses: [Clause]) -> [Int]? {
+        var found: [Int] = []
+        for index in rest where clauses[index].meets(clause) {
+            guard found.count < mostGuards else { return nil }
+            found.append(index)
+        }
+        return found
+    }
+
+    // MARK: Intervals
+
+    /// Where a clause begins to hold, or ends.
+    private struct Event {
+        var value: UInt128
+        var member: Int
+        var begins: Bool
+    }
+
+    private mutating func divide(
+        _ chosen: [(index: Int, values: IntervalSet<UInt128>)], _ guards: [Int: [Int]], _ clauses: [Clause]
+    ) {
+        var events: [Event] = []
+        for (index, values) in chosen { Self.append(values, of: index, to: &events) }
+        let guarding = Set(guards.values.joined())
+        for index in guarding {
+            if case .among(let values) = clauses[index][dimension] { Self.append(values, of: index, to: &events) }
+        }
+        events.sort { $0.value < $1.value }
+        let isChosen = Set(chosen.map(\.index))
+        var active: [Int] = []
+        var numbers: [[Member]: Int] = [:]
+        for (position, event) in events.enumerated() {
+            let place = active.count(below: event.member)
+            if event.begins { active.insert(event.member, at: place) } else { active.remove(at: place) }
+            let next = position + 1 < events.count ? events[position + 1].value : nil
+            if next == event.value { continue }
+            let members = members(active, isChosen, guards, clauses)
+            guard !members.isEmpty else { continue }
+            let group = numbers[members] ?? groups.count
+            if group == groups.count {
+                numbers[members] = group
+                groups.append(members)
+            }
+            intervals.append((event.value...(next.map { $0 - 1 } ?? .max), group))
+        }
+    }
+
+    private static func append(_ values: IntervalSet<UInt128>, of index: Int, to events: inout [Event]) {
+        for range in values.ranges {
+            events.append(Event(value: range.lowerBound, member: index, begins: true))
+            if range.upperBound < .max { events.append(Event(value: range.upperBound + 1, member: index, begins: false)) }
+        }
+    }
+
+    /// The chosen clauses that are active, each behind its guards.
+    private func members(
+        _ active: [Int], _ isChosen: Set<Int>, _ guards: [Int: [Int]], _ clauses: [Clause]
+    ) -> [Member] {
+        var members: [Member] = []
+        var known: Set<Int> = []
+        for index in active where isChosen.contains(index) {
+            for guarding in guards[index] ?? [] where known.insert(guarding).inserted {
+                switch clauses[guarding][dimension] {
+                case .among:
+                    let place = active.count(below: guarding)
+                    guard place < active.count, active[place] == guarding else { continue }
+                    members.append(Member(index: guarding, isGuard: true, isSettled: true))
+                case .any: members.append(Member(index: guarding, isGuard: true, isSettled: true))
+                case .named: members.append(Member(index: guarding, isGuard: true, isSettled: false))
+                }
+            }
+            members.append(Member(index: index, isGuard: false, isSettled: true))
+        }
+        return members.sorted { $0.index < $1.index }
+    }
+
+    /// The clauses of a group; guards lead to `rest`.
+    func clauses(ofGroup group: Int, from clauses: [Clause], rest: Clause.Outcome) -> [Clause] {
+        groups[group].map { member in
+            var clause = clauses[member.index]
+            if member.isSettled { clause[dimension] = .any }
+            if member.isGuard { clause.outcome = rest }
+            return clause
+        }
+    }
+}
+
+extension Array where Element: Comparable {
+    /// Of ascending values, how many are less. O(log n).
+    fileprivate func count(below value: Element) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
