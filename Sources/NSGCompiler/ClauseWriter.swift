@@ -21,6 +21,9 @@ struct ClauseWriter {
         return min(widths.reduce(1, *), Self.mostRules)
     }
 
+    /// Into how many parts a clause falls, each with one interval of every dimension.
+    func extent(_ clause: Clause) -> Int { widths(clause).reduce(1, *) }
+
     private func widths(_ clause: Clause) -> [Int] {
         Dimension.allCases.map { dimension in
             switch clause[dimension] {

@@ -72,10 +72,13 @@ struct DecisionTree {
             let (rules, height) = row(clauses, before: nil, levels, into: &builder)
             return Node(chain: builder.fixed(name, rules), height: height)
         }
-        let rest = trunk(split.rest.map { clauses[$0] }, number + 1, levels - 2, into: &builder)
+        let rest = trunk(split.rest.map { clauses[$0] }, number + 1, Self.levelsOfRest(of: levels), into: &builder)
         let (rules, height) = divided(clauses, split, rest, levels, name: name, isTrunk: true, into: &builder)
         return Node(chain: builder.fixed(name, rules), height: height)
     }
+
+    /// A rest that took all levels but two would leave none by which the groups before it could be divided again.
+    private static func levelsOfRest(of levels: Int) -> Int { levels >= 9 ? 6 : min(levels - 2, 2) }
 
     /// A chain for what is left to be asked of some packets; where nothing is, the rest itself or a rule's own chain.
     private mutating func branch(
@@ -153,32 +156,43 @@ struct DecisionTree {
     // MARK: Choice
 
     /// So many comparisons are no more work than a look-up.
-    private static let shortRow = 6
+    private static let shortRow = 16
 
     /// The cheapest way to divide; nil where comparing one by one is as good, or where all take too many rules.
     private mutating func split(_ clauses: [Clause]) -> Split? {
         let length = clauses.reduce(0) { $0 + writer.count($1) }
         guard length > Self.shortRow else { return nil }
-        let splits = Dimension.allCases.compactMap { Split(clauses, by: $0) }.map { (split: $0, cost: cost(of: $0, clauses)) }
+        let splits = Dimension.allCases.compactMap { Split(clauses, by: $0) }.map {
+            (split: $0, cost: cost(of: $0, clauses))
+        }
         guard let best = splits.min(by: { $0.cost < $1.cost }) else { return nil }
-        guard best.cost <= Self.mostGrowth * (length + Self.shortRow) else {
+        guard best.cost <= Self.mostGrowth * Self.costOfRule * (length + Self.shortRow) else {
             statistics.undivided += 1
             return nil
         }
         return best.split
     }
 
-    /// How many rules and elements it takes, if the groups are compared one by one. What stays in the rest counts for more:
-    /// most packets have yet to be held against it.
+    // What the kernel takes to load, in tenths of a microsecond or so.
+    private static let costOfRule = 9
+    private static let costOfElement = 4
+    private static let costOfMap = 100
+
+    /// What it takes to load, if each group is compared one by one, or through one more map where it is large.
     private func cost(of split: Split, _ clauses: [Clause]) -> Int {
-        var cost = split.intervals.count
+        var cost = Self.costOfMap + split.intervals.count * Self.costOfElement
         for group in split.groups {
-            for member in group { cost += writer.count(clauses[member.index], without: split.dimension) }
+            let length = group.reduce(0) { $0 + writer.count(clauses[$1.index], without: split.dimension) }
+            cost += Self.cost(ofRow: length)
         }
-        for index in split.rest { cost += Self.restWeight * writer.count(clauses[index]) }
-        return cost
+        let rest = split.rest.reduce(0) { $0 + writer.extent(clauses[$1]) }
+        return cost + rest * (Self.costOfRule + Self.costOfElement)
     }
 
-    private static let restWeight = 16
+    private static func cost(ofRow length: Int) -> Int {
+        length <= longRow ? costOfRule * length : costOfMap + (costOfRule + costOfElement) * length
+    }
+
+    private static let longRow = 16
     private static let mostGrowth = 64
 }

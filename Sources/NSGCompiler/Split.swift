@@ -25,7 +25,7 @@ struct Split {
 
     /// More guards than these, and a clause stays in the rest.
     private static let mostGuards = 8
-    /// More intervals than these for each of its own, and it does.
+    /// How many intervals a clause may span for each of its own; one that spans more stays in the rest.
     private static let widest = 16
 
     /// Nil where the dimension tells too few clauses apart.
