@@ -14,9 +14,9 @@ struct DecisionTree {
     let writer: ClauseWriter
     /// What the chains are named after: those that keep their names, and the others.
     let (root, base): (String, String)
-    /// The chain in which a rule of the list acts on a packet, and the steps by which it does.
-    let action: (Int, inout RulesetBuilder) -> ChainName
-    let steps: (Int) -> [Step]
+    /// How a rule of the list acts on a packet, and the chain in which it does is named after.
+    private let action: (Int) -> (name: String, rule: Rule)
+    private var actions: [Int: ChainName] = [:]
     private(set) var statistics = Statistics()
     private var known: [Key: Node] = [:]
 
@@ -44,12 +44,11 @@ struct DecisionTree {
 
     init(
         root: String, base: String, writer: ClauseWriter,
-        action: @escaping (Int, inout RulesetBuilder) -> ChainName, steps: @escaping (Int) -> [Step]
+        action: @escaping (Int) -> (name: String, rule: Rule)
     ) {
         (self.root, self.base) = (root, base)
         self.writer = writer
         self.action = action
-        self.steps = steps
     }
 
     /// - Parameters:
@@ -68,7 +67,7 @@ struct DecisionTree {
         _ clauses: [Clause], _ number: Int, _ levels: Int, into builder: inout RulesetBuilder
     ) -> Node {
         let name = number == 0 ? root : "\(root)/\(number)"
-        guard levels >= 3, let split = split(clauses) else {
+        guard levels >= 3, let split = split(clauses, widths: Self.widthsOfTrunk) else {
             let (rules, height) = row(clauses, before: nil, levels, into: &builder)
             return Node(chain: builder.fixed(name, rules), height: height)
         }
@@ -78,7 +77,7 @@ struct DecisionTree {
     }
 
     /// A rest that took all levels but two would leave none by which the groups before it could be divided again.
-    private static func levelsOfRest(of levels: Int) -> Int { levels >= 9 ? 6 : min(levels - 2, 2) }
+    private static func levelsOfRest(of levels: Int) -> Int { levels - (levels >= 9 ? 4 : levels >= 6 ? 3 : 2) }
 
     /// A chain for what is left to be asked of some packets; where nothing is, the rest itself or a rule's own chain.
     private mutating func branch(
@@ -87,7 +86,7 @@ struct DecisionTree {
         let clauses = clauses.reachable(before: rest.chain)
         guard let first = clauses.first else { return rest }
         if first.isUnconditional, case .rule(let number) = first.outcome {
-            return Node(chain: action(number, &builder), height: 1)
+            return Node(chain: actionChain(number, into: &builder), height: 1)
         }
         let key = Key(clauses: clauses.map(\.identity), rest: rest.chain, budget: levels)
         if let node = known[key] { return node }
@@ -100,7 +99,7 @@ struct DecisionTree {
     private mutating func branchRules(
         _ clauses: [Clause], before outer: Node, _ levels: Int, into builder: inout RulesetBuilder
     ) -> ([Rule], height: Int) {
-        guard let split = split(clauses) else { return row(clauses, before: outer, levels, into: &builder) }
+        guard let split = split(clauses, widths: Self.widthsOfBranch) else { return row(clauses, before: outer, levels, into: &builder) }
         // A level each for the groups, and for the rest if there is one of its own.
         let needed = outer.height + (split.rest.isEmpty ? 2 : 3)
         guard levels >= needed else {
@@ -141,9 +140,9 @@ struct DecisionTree {
             let end: [Step]
             switch clause.outcome {
             case .chain(let chain): end = [.verdict(.goto(chain))]
-            case .rule(let number) where levels < 2: end = steps(number)
+            case .rule(let number) where levels < 2: end = action(number).rule.steps
             case .rule(let number):
-                end = [.verdict(.goto(action(number, &builder)))]
+                end = [.verdict(.goto(actionChain(number, into: &builder)))]
                 height = max(height, 1)
             }
             rules += writer.ways(clause, into: &builder).map { Rule($0 + end) }
@@ -153,32 +152,48 @@ struct DecisionTree {
         return (rules, height + 1)
     }
 
+    private mutating func actionChain(_ number: Int, into builder: inout RulesetBuilder) -> ChainName {
+        if let chain = actions[number] { return chain }
+        let (name, rule) = action(number)
+        let chain = builder.content(name, [rule])
+        actions[number] = chain
+        return chain
+    }
+
     // MARK: Choice
 
-    /// So many comparisons are no more work than a look-up.
-    private static let shortRow = 16
+    /// So many comparisons are no more work than a look-up and the memory of its map.
+    private static let shortRow = 20
 
     /// The cheapest way to divide; nil where comparing one by one is as good, or where all take too many rules.
-    private mutating func split(_ clauses: [Clause]) -> Split? {
+    private mutating func split(_ clauses: [Clause], widths: [Int]) -> Split? {
         let length = clauses.reduce(0) { $0 + writer.count($1) }
         guard length > Self.shortRow else { return nil }
-        let splits = Dimension.allCases.compactMap { Split(clauses, by: $0) }.map {
-            (split: $0, cost: cost(of: $0, clauses))
+        let splits = Dimension.allCases.flatMap { dimension in
+            widths.compactMap { Split(clauses, by: dimension, widest: $0) }
         }
-        guard let best = splits.min(by: { $0.cost < $1.cost }) else { return nil }
-        guard best.cost <= Self.mostGrowth * Self.costOfRule * (length + Self.shortRow) else {
+        guard let best = splits.map({ (split: $0, cost: cost(of: $0, clauses)) }).min(by: { $0.cost < $1.cost }) else {
+            return nil
+        }
+        guard best.cost <= Self.mostGrowth * Self.costOfRule * length else {
             statistics.undivided += 1
             return nil
         }
         return best.split
     }
 
-    // What the kernel takes to load, in tenths of a microsecond or so.
+    /// In how many intervals a clause may be repeated for each of its own (`Split.init`). At the trunk both are tried: where
+    /// many clauses ask for ranges of ports, it is cheaper to leave these to the rest.
+    private static let (widthsOfTrunk, widthsOfBranch) = ([2, 16], [16])
+
+    // What the kernel takes to load, in microseconds or so.
     private static let costOfRule = 9
     private static let costOfElement = 4
     private static let costOfMap = 100
+    /// What stays in the rest is paid for once more there, and most packets have it still before them.
+    private static let weightOfRest = 3
 
-    /// What it takes to load, if each group is compared one by one, or through one more map where it is large.
+    /// What it takes to load, if each group is compared one by one, or divided once more where it is large.
     private func cost(of split: Split, _ clauses: [Clause]) -> Int {
         var cost = Self.costOfMap + split.intervals.count * Self.costOfElement
         for group in split.groups {
@@ -186,13 +201,13 @@ struct DecisionTree {
             cost += Self.cost(ofRow: length)
         }
         let rest = split.rest.reduce(0) { $0 + writer.extent(clauses[$1]) }
-        return cost + rest * (Self.costOfRule + Self.costOfElement)
+        return cost + rest * (Self.costOfRule + Self.costOfElement) * Self.weightOfRest
     }
 
     private static func cost(ofRow length: Int) -> Int {
-        length <= longRow ? costOfRule * length : costOfMap + (costOfRule + costOfElement) * length
+        length <= shortRow ? costOfRule * length : costOfMap + (costOfRule + costOfElement) * length
     }
 
-    private static let longRow = 16
+    /// Beyond so many times what the clauses take one by one, they are left as they are.
     private static let mostGrowth = 64
 }

@@ -32,10 +32,7 @@ struct ListCompiler {
             var tree = DecisionTree(
                 root: Self.entrance(use, family, names), base: base + "/branch",
                 writer: ClauseWriter(family: family, rules: rules, network: list.key.virtualNetwork, names: names),
-                action: { number, builder in
-                    builder.content(names.action(use, list.rules[number].rule), [actionRule(number)])
-                },
-                steps: { actionRule($0).steps })
+                action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
             var numbering = NamedSets()
             let clauses = rules.enumerated().compactMap { ordinal, rule in
                 Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &numbering)

@@ -20,7 +20,7 @@ struct RulesetBuilder {
 
     /// A chain that is never edited.
     mutating func content(_ base: String, _ rules: [Rule]) -> ChainName {
-        let name = ChainName("\(base).\(hash(rules.map(\.description)))")
+        let name = ChainName("\(base).\(digits { $0.add(rules) })")
         add(Chain(name, rules: rules))
         return name
     }
@@ -33,7 +33,7 @@ struct RulesetBuilder {
     }
 
     /// Under which such a chain is, or will be.
-    func fixedName(_ name: String) -> ChainName { ChainName(salt.isEmpty ? name : "\(name).\(hash([]))") }
+    func fixedName(_ name: String) -> ChainName { ChainName(salt.isEmpty ? name : "\(name).\(digits { _ in })") }
 
     /// A chain whose one rule a swap replaces: the fixed name of what changes.
     mutating func trampoline(_ base: String, to target: ChainName?) -> ChainName {
@@ -80,7 +80,7 @@ struct RulesetBuilder {
     mutating func pairedSet(
         _ name: String, keyType: KeyType, isInterval: Bool, _ elements: [SetElement]
     ) -> SetName {
-        let name = SetName(salt.isEmpty ? name : "\(name).\(hash([]))")
+        let name = SetName(salt.isEmpty ? name : "\(name).\(digits { _ in })")
         add(NamedSet(name, keyType: keyType, isInterval: isInterval, isPaired: true, elements: elements))
         return name
     }
@@ -99,15 +99,17 @@ struct RulesetBuilder {
         _ base: String, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, _ elements: [SetElement],
         suffix: String = ""
     ) -> SetName {
-        var set = NamedSet(
-            SetName(""), keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, elements: elements)
-        let name = SetName("\(base).\(hash([keyType.nftName] + elements.map(set.text(of:))))\(suffix)")
-        set = NamedSet(name, keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, elements: elements)
-        add(set)
+        let name = SetName("\(base).\(digits { $0.add(elements, of: keyType) })\(suffix)")
+        add(
+            NamedSet(
+                name, keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, elements: elements))
         return name
     }
 
-    private func hash(_ lines: [String]) -> String {
-        ChainNames.digits(of: ([salt] + lines).joined(separator: "\n"), 10)
+    private func digits(_ add: (inout ContentDigest) -> Void) -> String {
+        var digest = ContentDigest()
+        digest.add(salt)
+        add(&digest)
+        return digest.digits
     }
 }

@@ -25,17 +25,15 @@ struct Split {
 
     /// More guards than these, and a clause stays in the rest.
     private static let mostGuards = 8
-    /// How many intervals a clause may span for each of its own; one that spans more stays in the rest.
-    private static let widest = 16
-
     /// Nil where the dimension tells too few clauses apart.
-    init?(_ clauses: [Clause], by dimension: Dimension) {
+    /// - Parameter widest: how many intervals a clause may span for each of its own; one that spans more stays in the rest.
+    init?(_ clauses: [Clause], by dimension: Dimension, widest: Int) {
         self.dimension = dimension
         var chosen: [(index: Int, values: IntervalSet<UInt128>)] = []
         var guards: [Int: [Int]] = [:]
         let bounds = Self.bounds(of: clauses, dimension)
         for (index, clause) in clauses.enumerated() {
-            guard case .among(let values) = clause[dimension], !Self.isWide(values, among: bounds),
+            guard case .among(let values) = clause[dimension], !Self.isWide(values, among: bounds, widest),
                 let own = Self.guards(of: clause, among: rest, clauses)
             else {
                 rest.append(index)
@@ -68,7 +66,7 @@ struct Split {
         return bounds
     }
 
-    private static func isWide(_ values: IntervalSet<UInt128>, among bounds: [UInt128]) -> Bool {
+    private static func isWide(_ values: IntervalSet<UInt128>, among bounds: [UInt128], _ widest: Int) -> Bool {
         var spanned = 0
         for range in values.ranges {
             spanned += bounds.count(below: range.upperBound) - bounds.count(below: range.lowerBound)
