@@ -14,15 +14,19 @@ struct NamedSets {
 
 extension Clause {
     /// What a rule asks of packets of a family; nil if it matches none of them.
-    init?(_ rule: ResolvedRule, _ family: IPFamily, ordinal: Int, outcome: Outcome, _ named: inout NamedSets) {
+    init?(
+        _ rule: ResolvedRule, _ family: IPFamily, ordinal: Int, outcome: Outcome, _ named: inout NamedSets,
+        _ table: inout ConditionTable
+    ) {
         // `Icmp` is ICMP of IPv4 alone.
         guard family == .ipv4 || rule.rule.protocol != .icmp, let service = Service.condition(of: rule),
             let source = Self.condition(rule, family, .source, &named),
             let destination = Self.condition(rule, family, .destination, &named)
         else { return nil }
         self.init(
-            ordinal: ordinal, outcome: outcome, source: source, destination: destination, service: service,
-            sourcePort: Self.sourcePorts(of: rule))
+            ordinal: ordinal, outcome: outcome, source: table.number(of: source),
+            destination: table.number(of: destination), service: table.number(of: service),
+            sourcePort: table.number(of: Self.sourcePorts(of: rule)))
     }
 
     /// Nil where the side has no address of the family.

@@ -1,25 +1,23 @@
-import Nftables
-
 /// One rule, or one alternative of a rule, for packets of one family, and what becomes of those that meet it.
 struct Clause {
     enum Outcome: Hashable {
         /// The list's rule of this number decides.
         case rule(Int)
-        /// What stands behind a chain decides.
-        case chain(ChainName)
+        /// What stands behind a chain decides, by its number in the tree.
+        case chain(Int)
     }
 
     /// Which of the clauses that the list began with.
     let ordinal: Int
     var outcome: Outcome
-    private var source: Condition
-    private var destination: Condition
-    private var service: Condition
-    private var sourcePort: Condition
+    private var source: ConditionTable.Number
+    private var destination: ConditionTable.Number
+    private var service: ConditionTable.Number
+    private var sourcePort: ConditionTable.Number
 
     init(
-        ordinal: Int, outcome: Outcome, source: Condition, destination: Condition, service: Condition,
-        sourcePort: Condition
+        ordinal: Int, outcome: Outcome, source: ConditionTable.Number, destination: ConditionTable.Number,
+        service: ConditionTable.Number, sourcePort: ConditionTable.Number
     ) {
         self.ordinal = ordinal
         self.outcome = outcome
@@ -29,7 +27,7 @@ struct Clause {
         self.sourcePort = sourcePort
     }
 
-    subscript(dimension: Dimension) -> Condition {
+    subscript(dimension: Dimension) -> ConditionTable.Number {
         get {
             switch dimension {
             case .source: source
@@ -48,17 +46,20 @@ struct Clause {
         }
     }
 
-    var isUnconditional: Bool { Dimension.allCases.allSatisfy { self[$0] == .any } }
-
-    /// What most often tells two clauses apart comes first.
-    func covers(_ other: Clause) -> Bool {
-        service.covers(other.service) && source.covers(other.source) && destination.covers(other.destination)
-            && sourcePort.covers(other.sourcePort)
+    var isUnconditional: Bool {
+        source == .any && destination == .any && service == .any && sourcePort == .any
     }
 
-    func meets(_ other: Clause) -> Bool {
-        service.meets(other.service) && source.meets(other.source) && destination.meets(other.destination)
-            && sourcePort.meets(other.sourcePort)
+    /// Whether every packet that meets the other clause meets this one. What most often tells two apart comes first.
+    func covers(_ other: Clause, _ table: ConditionTable) -> Bool {
+        table.covers(service, other.service) && table.covers(source, other.source)
+            && table.covers(destination, other.destination) && table.covers(sourcePort, other.sourcePort)
+    }
+
+    /// Whether a packet may meet both.
+    func meets(_ other: Clause, _ table: ConditionTable) -> Bool {
+        table.meets(service, other.service) && table.meets(source, other.source)
+            && table.meets(destination, other.destination) && table.meets(sourcePort, other.sourcePort)
     }
 
     /// Tells it from every other that comes of the same list: what is settled before is not asked again.
@@ -77,13 +78,14 @@ struct Clause {
 extension [Clause] {
     /// Without those that no packet comes to: behind one that every packet meets, or covered by one before; and without those
     /// at the end that lead where all goes that meets none.
-    func reachable(before rest: ChainName?) -> [Clause] {
+    func reachable(before rest: Clause.Outcome?, _ table: ConditionTable) -> [Clause] {
         var kept: [Clause] = []
-        for clause in self where !kept.contains(where: { $0.covers(clause) }) {
+        kept.reserveCapacity(count)
+        for clause in self where !kept.contains(where: { $0.covers(clause, table) }) {
             kept.append(clause)
             if clause.isUnconditional { break }
         }
-        while let rest, let last = kept.last, last.outcome == .chain(rest) { kept.removeLast() }
+        while let rest, let last = kept.last, last.outcome == rest { kept.removeLast() }
         return kept
     }
 }

@@ -5,6 +5,7 @@ import Nftables
 /// Clauses as the steps of rules: what a packet is held against.
 struct ClauseWriter {
     let family: IPFamily
+    let table: ConditionTable
     /// By the ordinals of clauses.
     let rules: [ResolvedRule]
     let network: ResourceID
@@ -26,7 +27,7 @@ struct ClauseWriter {
 
     private func widths(_ clause: Clause) -> [Int] {
         Dimension.allCases.map { dimension in
-            switch clause[dimension] {
+            switch table[clause[dimension]] {
             case .any, .named: 1
             case .among(let values):
                 dimension == .service ? Transport.all(in: values).reduce(0) { $0 + $1.width } : values.ranges.count
@@ -46,12 +47,12 @@ struct ClauseWriter {
             inSets.insert(widest)
             if widest != .service {
                 widths[widest.rawValue] = 1
-            } else if case .among(let values) = clause[.service] {
+            } else if let values = table.values(clause[.service]) {
                 widths[widest.rawValue] = Transport.all(in: values).reduce(0) { $0 + $1.widthInSets }
             }
         }
-        let services = services(clause[.service], inSets: inSets.contains(.service), into: &builder)
-        let ports = ports(clause[.sourcePort], .sourcePort, inSet: inSets.contains(.sourcePort), into: &builder)
+        let services = services(table[clause[.service]], inSets: inSets.contains(.service), into: &builder)
+        let ports = ports(table[clause[.sourcePort]], .sourcePort, inSet: inSets.contains(.sourcePort), into: &builder)
         let sources = addresses(clause, .source, inSet: inSets.contains(.source), into: &builder)
         let destinations = addresses(clause, .destination, inSet: inSets.contains(.destination), into: &builder)
         return services.flatMap { service in
@@ -93,7 +94,7 @@ struct ClauseWriter {
     private func addresses(
         _ clause: Clause, _ dimension: Dimension, inSet: Bool, into builder: inout RulesetBuilder
     ) -> [[Step]] {
-        switch clause[dimension] {
+        switch table[clause[dimension]] {
         case .any: return [[]]
         case .among(let values):
             guard inSet else { return values.ranges.map { [.match(field(dimension), comparison($0))] } }

@@ -76,19 +76,59 @@ enum Condition: Hashable {
     /// One of the large sets that something has a name for, by its number. It is looked up as a whole, since its members
     /// change by themselves (S10).
     case named(Int)
+}
 
-    /// Whether all that meets the other condition meets this one; false where that is not known.
-    func covers(_ other: Condition) -> Bool {
-        switch (self, other) {
-        case (.any, _): true
-        case (.among(let mine), .among(let theirs)): mine.covers(theirs)
-        case (.named(let mine), .named(let theirs)): mine == theirs
-        case (_, .any), (.among, .named), (.named, .among): false
+/// The conditions of a list, each once: clauses are compared and copied often, and hold their numbers.
+struct ConditionTable {
+    /// Equal conditions have equal numbers.
+    struct Number: Hashable {
+        fileprivate var value: Int32
+        static let any = Number(value: 0)
+    }
+
+    private struct Entry {
+        var condition: Condition
+        /// All that it lets pass is in these bounds; of all values where that is not known.
+        var bounds: ClosedRange<UInt128>
+    }
+
+    private var entries = [Entry(condition: .any, bounds: 0...UInt128.max)]
+    private var numbers: [Condition: Number] = [.any: .any]
+
+    mutating func number(of condition: Condition) -> Number {
+        if let number = numbers[condition] { return number }
+        let number = Number(value: Int32(entries.count))
+        var bounds = 0...UInt128.max
+        if case .among(let values) = condition, let first = values.ranges.first, let last = values.ranges.last {
+            bounds = first.lowerBound...last.upperBound
         }
+        entries.append(Entry(condition: condition, bounds: bounds))
+        numbers[condition] = number
+        return number
+    }
+
+    subscript(number: Number) -> Condition { entries[Int(number.value)].condition }
+
+    /// The values of a condition that can be divided; nil of others.
+    func values(_ number: Number) -> IntervalSet<UInt128>? {
+        if case .among(let values) = self[number] { values } else { nil }
+    }
+
+    /// Whether all that meets the second meets the first; false where that is not known.
+    func covers(_ first: Number, _ second: Number) -> Bool {
+        if first == second || first == .any { return true }
+        if second == .any || !bounds(first).contains(bounds(second)) { return false }
+        guard case .among(let values) = self[first], case .among(let others) = self[second] else { return false }
+        return values.covers(others)
     }
 
     /// Whether something may meet both; true where that is not known.
-    func meets(_ other: Condition) -> Bool {
-        if case .among(let mine) = self, case .among(let theirs) = other { mine.meets(theirs) } else { true }
+    func meets(_ first: Number, _ second: Number) -> Bool {
+        if first == second || first == .any || second == .any { return true }
+        if !bounds(first).overlaps(bounds(second)) { return false }
+        guard case .among(let values) = self[first], case .among(let others) = self[second] else { return true }
+        return values.meets(others)
     }
+
+    private func bounds(_ number: Number) -> ClosedRange<UInt128> { entries[Int(number.value)].bounds }
 }

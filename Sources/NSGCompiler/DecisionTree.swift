@@ -16,7 +16,8 @@ struct DecisionTree {
     let (root, base): (String, String)
     /// How a rule of the list acts on a packet, and the chain in which it does is named after.
     private let action: (Int) -> (name: String, rule: Rule)
-    private var actions: [Int: ChainName] = [:]
+    private var actions: [Int: Int] = [:]
+    private var chains: [ChainName] = []
     private(set) var statistics = Statistics()
     private var known: [Key: Node] = [:]
 
@@ -29,16 +30,16 @@ struct DecisionTree {
         var undivided = 0
     }
 
-    /// A chain with those it leads to; how many levels they take.
+    /// A chain, by its number, and how many levels it takes with those it leads to.
     private struct Node: Hashable {
-        var chain: ChainName
+        var chain: Int
         var height: Int
     }
 
     /// What a chain is made of.
     private struct Key: Hashable {
         var clauses: [Clause.Identity]
-        var rest: ChainName
+        var rest: Int
         var budget: Int
     }
 
@@ -55,9 +56,14 @@ struct DecisionTree {
     ///   - clauses: the last of which every packet meets.
     ///   - levels: how many levels of chains there may be, at least 1.
     mutating func compile(_ clauses: [Clause], levels: Int, into builder: inout RulesetBuilder) -> ChainName {
-        let reachable = clauses.reachable(before: nil)
+        let reachable = clauses.reachable(before: nil, writer.table)
         statistics.unreachable = clauses.count - reachable.count
-        return trunk(reachable, 0, levels, into: &builder).chain
+        return chains[trunk(reachable, 0, levels, into: &builder).chain]
+    }
+
+    private mutating func node(_ chain: ChainName, height: Int) -> Node {
+        chains.append(chain)
+        return Node(chain: chains.count - 1, height: height)
     }
 
     // MARK: Chains
@@ -69,11 +75,11 @@ struct DecisionTree {
         let name = number == 0 ? root : "\(root)/\(number)"
         guard levels >= 3, let split = split(clauses, widths: Self.widthsOfTrunk) else {
             let (rules, height) = row(clauses, before: nil, levels, into: &builder)
-            return Node(chain: builder.fixed(name, rules), height: height)
+            return node(builder.fixed(name, rules), height: height)
         }
         let rest = trunk(split.rest.map { clauses[$0] }, number + 1, Self.levelsOfRest(of: levels), into: &builder)
         let (rules, height) = divided(clauses, split, rest, levels, name: name, isTrunk: true, into: &builder)
-        return Node(chain: builder.fixed(name, rules), height: height)
+        return node(builder.fixed(name, rules), height: height)
     }
 
     /// A rest that took all levels but two would leave none by which the groups before it could be divided again.
@@ -83,7 +89,7 @@ struct DecisionTree {
     private mutating func branch(
         _ clauses: [Clause], before rest: Node, _ levels: Int, into builder: inout RulesetBuilder
     ) -> Node {
-        let clauses = clauses.reachable(before: rest.chain)
+        let clauses = clauses.reachable(before: .chain(rest.chain), writer.table)
         guard let first = clauses.first else { return rest }
         if first.isUnconditional, case .rule(let number) = first.outcome {
             return Node(chain: actionChain(number, into: &builder), height: 1)
@@ -91,7 +97,7 @@ struct DecisionTree {
         let key = Key(clauses: clauses.map(\.identity), rest: rest.chain, budget: levels)
         if let node = known[key] { return node }
         let (rules, height) = branchRules(clauses, before: rest, levels, into: &builder)
-        let node = Node(chain: builder.content(base, rules), height: height)
+        let node = node(builder.content(base, rules), height: height)
         known[key] = node
         return node
     }
@@ -123,11 +129,11 @@ struct DecisionTree {
             return branch(members, before: rest, levels - 1, into: &builder)
         }
         for node in nodes { height = max(height, node.height) }
-        let targets = split.intervals.map { (values: $0.values, chain: nodes[$0.group].chain) }
-            .filter { $0.chain != rest.chain }
+        let targets = split.intervals.filter { nodes[$0.group].chain != rest.chain }
+            .map { (values: $0.values, chain: chains[nodes[$0.group].chain]) }
         let dispatch = Dispatch(
             dimension: split.dimension, targets: targets, writer: writer, base: name, keepsNames: isTrunk)
-        return (dispatch.rules(into: &builder) + [Rule(.verdict(.goto(rest.chain)))], height + 1)
+        return (dispatch.rules(into: &builder) + [Rule(.verdict(.goto(chains[rest.chain])))], height + 1)
     }
 
     /// One by one.
@@ -139,25 +145,25 @@ struct DecisionTree {
         for clause in clauses {
             let end: [Step]
             switch clause.outcome {
-            case .chain(let chain): end = [.verdict(.goto(chain))]
+            case .chain(let chain): end = [.verdict(.goto(chains[chain]))]
             case .rule(let number) where levels < 2: end = action(number).rule.steps
             case .rule(let number):
-                end = [.verdict(.goto(actionChain(number, into: &builder)))]
+                end = [.verdict(.goto(chains[actionChain(number, into: &builder)]))]
                 height = max(height, 1)
             }
             rules += writer.ways(clause, into: &builder).map { Rule($0 + end) }
         }
         statistics.longestRow = max(statistics.longestRow, rules.count)
-        if let rest, clauses.last?.isUnconditional != true { rules.append(Rule(.verdict(.goto(rest.chain)))) }
+        if let rest, clauses.last?.isUnconditional != true { rules.append(Rule(.verdict(.goto(chains[rest.chain])))) }
         return (rules, height + 1)
     }
 
-    private mutating func actionChain(_ number: Int, into builder: inout RulesetBuilder) -> ChainName {
+    private mutating func actionChain(_ number: Int, into builder: inout RulesetBuilder) -> Int {
         if let chain = actions[number] { return chain }
         let (name, rule) = action(number)
-        let chain = builder.content(name, [rule])
-        actions[number] = chain
-        return chain
+        chains.append(builder.content(name, [rule]))
+        actions[number] = chains.count - 1
+        return chains.count - 1
     }
 
     // MARK: Choice
@@ -170,7 +176,7 @@ struct DecisionTree {
         let length = clauses.reduce(0) { $0 + writer.count($1) }
         guard length > Self.shortRow else { return nil }
         let splits = Dimension.allCases.flatMap { dimension in
-            widths.compactMap { Split(clauses, by: dimension, widest: $0) }
+            widths.compactMap { Split(clauses, by: dimension, widest: $0, writer.table) }
         }
         guard let best = splits.map({ (split: $0, cost: cost(of: $0, clauses)) }).min(by: { $0.cost < $1.cost }) else {
             return nil

@@ -138,8 +138,12 @@ struct InterfaceCompiler {
             destinationPorts: endpoints.ports)
         return [IPFamily.ipv4, .ipv6].flatMap { family -> [Rule] in
             var named = NamedSets()
-            let writer = ClauseWriter(family: family, rules: [resolved], network: rule.owner, names: names)
-            guard let clause = Clause(resolved, family, ordinal: 0, outcome: .rule(0), &named) else { return [] }
+            var table = ConditionTable()
+            guard let clause = Clause(resolved, family, ordinal: 0, outcome: .rule(0), &named, &table) else {
+                return []
+            }
+            let writer = ClauseWriter(
+                family: family, table: table, rules: [resolved], network: rule.owner, names: names)
             return writer.ways(clause, into: &builder).map { Rule($0 + action, comment: rule.name) }
         }
     }

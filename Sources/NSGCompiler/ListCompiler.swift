@@ -29,14 +29,15 @@ struct ListCompiler {
         let rules = alternatives.map(\.rule)
         for family in [IPFamily.ipv4, .ipv6] {
             let base = names.list(use)
+            var named = NamedSets()
+            var table = ConditionTable()
+            let clauses = rules.enumerated().compactMap { ordinal, rule in
+                Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &named, &table)
+            }
             var tree = DecisionTree(
                 root: Self.entrance(use, family, names), base: base + "/branch",
-                writer: ClauseWriter(family: family, rules: rules, network: list.key.virtualNetwork, names: names),
+                writer: ClauseWriter(family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
                 action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
-            var numbering = NamedSets()
-            let clauses = rules.enumerated().compactMap { ordinal, rule in
-                Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &numbering)
-            }
             _ = tree.compile(clauses, levels: levels, into: &builder)
         }
     }

@@ -27,14 +27,14 @@ struct Split {
     private static let mostGuards = 8
     /// Nil where the dimension tells too few clauses apart.
     /// - Parameter widest: how many intervals a clause may span for each of its own; one that spans more stays in the rest.
-    init?(_ clauses: [Clause], by dimension: Dimension, widest: Int) {
+    init?(_ clauses: [Clause], by dimension: Dimension, widest: Int, _ table: ConditionTable) {
         self.dimension = dimension
         var chosen: [(index: Int, values: IntervalSet<UInt128>)] = []
         var guards: [Int: [Int]] = [:]
-        let bounds = Self.bounds(of: clauses, dimension)
+        let bounds = Self.bounds(of: clauses, dimension, table)
         for (index, clause) in clauses.enumerated() {
-            guard case .among(let values) = clause[dimension], !Self.isWide(values, among: bounds, widest),
-                let own = Self.guards(of: clause, among: rest, clauses)
+            guard let values = table.values(clause[dimension]), !Self.isWide(values, among: bounds, widest),
+                let own = Self.guards(of: clause, among: rest, clauses, table)
             else {
                 rest.append(index)
                 continue
@@ -43,14 +43,16 @@ struct Split {
             if !own.isEmpty { guards[index] = own }
         }
         guard chosen.count >= 2 else { return nil }
-        divide(chosen, guards, clauses)
+        divide(chosen, guards, clauses, table)
     }
 
     /// The first values of all intervals and those behind the last ones, ascending.
-    private static func bounds(of clauses: [Clause], _ dimension: Dimension) -> [UInt128] {
+    private static func bounds(
+        of clauses: [Clause], _ dimension: Dimension, _ table: ConditionTable
+    ) -> [UInt128] {
         var bounds: [UInt128] = []
         for clause in clauses {
-            guard case .among(let values) = clause[dimension] else { continue }
+            guard let values = table.values(clause[dimension]) else { continue }
             for range in values.ranges {
                 bounds.append(range.lowerBound)
                 if range.upperBound < .max { bounds.append(range.upperBound + 1) }
@@ -75,9 +77,11 @@ struct Split {
     }
 
     /// Clauses of the rest so far that may match what the clause does; nil where they are too many.
-    private static func guards(of clause: Clause, among rest: [Int], _ clauses: [Clause]) -> [Int]? {
+    private static func guards(
+        of clause: Clause, among rest: [Int], _ clauses: [Clause], _ table: ConditionTable
+    ) -> [Int]? {
         var found: [Int] = []
-        for index in rest where clauses[index].meets(clause) {
+        for index in rest where clauses[index].meets(clause, table) {
             guard found.count < mostGuards else { return nil }
             found.append(index)
         }
@@ -94,13 +98,14 @@ struct Split {
     }
 
     private mutating func divide(
-        _ chosen: [(index: Int, values: IntervalSet<UInt128>)], _ guards: [Int: [Int]], _ clauses: [Clause]
+        _ chosen: [(index: Int, values: IntervalSet<UInt128>)], _ guards: [Int: [Int]], _ clauses: [Clause],
+        _ table: ConditionTable
     ) {
         var events: [Event] = []
         for (index, values) in chosen { Self.append(values, of: index, to: &events) }
         let guarding = Set(guards.values.joined())
         for index in guarding {
-            if case .among(let values) = clauses[index][dimension] { Self.append(values, of: index, to: &events) }
+            if let values = table.values(clauses[index][dimension]) { Self.append(values, of: index, to: &events) }
         }
         events.sort { $0.value < $1.value }
         let isChosen = Set(chosen.map(\.index))
@@ -111,7 +116,7 @@ struct Split {
             if event.begins { active.insert(event.member, at: place) } else { active.remove(at: place) }
             let next = position + 1 < events.count ? events[position + 1].value : nil
             if next == event.value { continue }
-            let members = members(active, isChosen, guards, clauses)
+            let members = members(active, isChosen, guards, clauses, table)
             guard !members.isEmpty else { continue }
             let group = numbers[members] ?? groups.count
             if group == groups.count {
@@ -131,13 +136,13 @@ struct Split {
 
     /// The chosen clauses that are active, each behind its guards.
     private func members(
-        _ active: [Int], _ isChosen: Set<Int>, _ guards: [Int: [Int]], _ clauses: [Clause]
+        _ active: [Int], _ isChosen: Set<Int>, _ guards: [Int: [Int]], _ clauses: [Clause], _ table: ConditionTable
     ) -> [Member] {
         var members: [Member] = []
         var known: Set<Int> = []
         for index in active where isChosen.contains(index) {
             for guarding in guards[index] ?? [] where known.insert(guarding).inserted {
-                switch clauses[guarding][dimension] {
+                switch table[clauses[guarding][dimension]] {
                 case .among:
                     let place = active.count(below: guarding)
                     guard place < active.count, active[place] == guarding else { continue }
