@@ -20,7 +20,7 @@ class Daemon:
 
     def __init__(self, programs, folder, enter=()):
         self.programs, self.folder, self.enter = programs, pathlib.Path(folder), list(enter)
-        self.process = None
+        self.process = self.seconds_to_start = None
         self.notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notifications.bind(str(self.folder / "notify"))
 
@@ -32,7 +32,8 @@ class Daemon:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 [*self.enter, f"{self.programs}/nsgd", *options, "--socket", str(self.folder / "socket")], stderr=log,
                 env={**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify")})
-        return self.notified("READY", START_DEADLINE) - started
+        self.seconds_to_start = self.notified("READY", START_DEADLINE) - started
+        return self.seconds_to_start
 
     def notified(self, word, seconds=60):
         """Waits for a message to the service manager; the time at which it came."""

@@ -123,13 +123,7 @@ class Enforcing(WithPolicy):
         self.daemon = None
 
     def load(self):
-        self.folder = pathlib.Path(self.bench.folder) / f"nsgd-{self.trio.router}"
-        Estate([self.policy]).write(self.folder / "config", self.records)
-        # What Systemd/nsgd.sysctl.conf sets; flow records need it, and enforcing does not.
-        for name in ("acct", "timestamp"):
-            self.trio.set(self.trio.router, f"net/netfilter/nf_conntrack_{name}", int(self.records))
-        self.daemon = Daemon(self.bench.programs, self.folder, self.trio.command(self.trio.router))
-        self.daemon.start()
+        self.daemon = started(self.bench, self.trio, [self.policy], self.records)
 
     def between(self):
         super().between()
@@ -148,6 +142,18 @@ class Recorded(Enforcing):
     records = True
 
 
+def started(bench, trio, policies, records):
+    """A daemon on the router that has the policies in force."""
+    folder = pathlib.Path(bench.folder) / f"nsgd-{trio.router}"
+    Estate(policies).write(folder / "config", records)
+    # What Systemd/nsgd.sysctl.conf sets; flow records need it, and enforcing does not.
+    for name in ("acct", "timestamp"):
+        trio.set(trio.router, f"net/netfilter/nf_conntrack_{name}", int(records))
+    daemon = Daemon(bench.programs, folder, trio.command(trio.router))
+    daemon.start()
+    return daemon
+
+
 class Bench:
     """What all configurations of a run share."""
 
@@ -155,7 +161,8 @@ class Bench:
         self.programs, self.traffic, self.folder = programs, traffic, folder
         self.policies = {}
 
-    def policy(self, rules):
-        if rules not in self.policies:
-            self.policies[rules] = Policy(rules)
-        return self.policies[rules]
+    def policy(self, rules, seed=1, switched_allows=False):
+        key = (rules, seed, switched_allows)
+        if key not in self.policies:
+            self.policies[key] = Policy(*key)
+        return self.policies[key]

@@ -73,8 +73,8 @@ class Lineup:
         values = {firewall: {name: [] for name in measures} for firewall in self.running}
         for number in range(rounds + 1):
             shift = number % len(self.running)
-            for firewall in self.running[shift:] + self.running[:shift]:
-                for name, measure in measures.items():
+            for name, measure in measures.items():
+                for firewall in self.running[shift:] + self.running[:shift]:
                     value = measure(firewall)
                     firewall.between()
                     # The first round warms up what is allocated once.

@@ -99,6 +99,11 @@ class Trio:
             finally:
                 enter(before)
 
+    def remove(self):
+        """Ends the namespaces, once their processes have ended."""
+        for namespace in (self.client, self.router, self.server):
+            call(["ip", "netns", "delete", namespace])
+
     def flush(self):
         """Forgets all connections. The table cannot be made larger in a namespace, so it is emptied between measurements."""
         self.run(self.router, "conntrack", "--flush")
