@@ -4,6 +4,7 @@ import json
 import os
 import select
 import subprocess
+import time
 
 import policy
 from network import BenchError
@@ -59,7 +60,12 @@ class Traffic:
 
     def arrived(self, kind):
         """How many datagrams (`udp/`), connections (`tcp/`) or bytes (`bytes/`) arrived since the last reset."""
-        return sum(count[0] for name, count in self.server.ask("counts").items() if name.startswith(kind))
+        before = None
+        # It looks for what has arrived once a millisecond.
+        while (now := {name: count[0] for name, count in self.server.ask("counts").items()}) != before:
+            before = now
+            time.sleep(0.003)
+        return sum(count for name, count in now.items() if name.startswith(kind))
 
     def rate(self, kind, *command):
         self.server.ask("reset")

@@ -19,6 +19,9 @@ struct DatagramBatch: ~Copyable {
         for slot in 0..<Self.capacity {
             let start = slot * Self.length
             bytes[start] = 0x45
+            // An identifier of its own, or the kernel would look for one; not to be fragmented.
+            bytes[start + 5] = 1
+            bytes[start + 6] = 0x40
             bytes[start + 8] = 64
             bytes[start + 9] = UInt8(IPPROTO_UDP)
             write(server, at: start + 16)
