@@ -68,9 +68,9 @@ LOADINGS = [
 ]
 
 
-def estate(bench):
-    """Five interfaces, each with 2 x 1,000 rules of its own."""
-    return [bench.policy(1_000, seed) for seed in range(1, 6)]
+def estate(bench, rules):
+    """Five interfaces, each with two groups of its own."""
+    return [bench.policy(rules, seed) for seed in range(1, 6)]
 
 
 def run(bench, report, options):
@@ -78,7 +78,7 @@ def run(bench, report, options):
     report.title("Loading")
     report.line(EXPLANATION.format(times=times) + "\n")
     shapes = {f"{size:,}": [bench.policy(size)] for size in SIZES}
-    shapes["5 x 1,000"] = estate(bench)
+    shapes[f"5 x {options.estate_rules:,}"] = estate(bench, options.estate_rules)
     values = {loading: {shape: [] for shape in shapes} for loading in LOADINGS}
     failures = {}
     for shape, policies in shapes.items():

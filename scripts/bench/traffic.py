@@ -19,21 +19,29 @@ class End:
         cores = sorted(os.sched_getaffinity(0))
         chosen = {cores[core % len(cores)]}
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             preexec_fn=lambda: os.sched_setaffinity(0, chosen))
+        self.received = b""
         self.read()
 
     def read(self):
-        if not select.select([self.process.stdout], [], [], DEADLINE)[0]:
-            raise BenchError("bench-traffic does not answer")
-        line = self.process.stdout.readline()
-        answer = json.loads(line or '{"error": "bench-traffic ended"}')
+        """The next answer."""
+        output = self.process.stdout.fileno()
+        while b"\n" not in self.received:
+            if not select.select([output], [], [], DEADLINE)[0]:
+                raise BenchError("bench-traffic does not answer")
+            piece = os.read(output, 1 << 20)
+            if not piece:
+                raise BenchError("bench-traffic ended")
+            self.received += piece
+        line, _, self.received = self.received.partition(b"\n")
+        answer = json.loads(line)
         if "error" in answer:
             raise BenchError(f"bench-traffic: {answer['error']}")
         return answer
 
     def write(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
         self.process.stdin.flush()
 
     def ask(self, *words):
@@ -89,6 +97,13 @@ class Traffic:
 
     def stream(self, seconds, streams=4):
         return self.rate("bytes/", "tcp-stream", seconds, streams, policy.STREAM)
+
+    def stop_paced(self):
+        """Ends `udp-paced`, which goes on until the next command; its answer."""
+        self.client.write("reset")
+        answer = self.client.read()
+        self.client.read()
+        return answer
 
     def first_datagrams(self, count):
         """Nanoseconds from sending to arrival at the server's device, of datagrams that each begin a flow."""

@@ -13,6 +13,7 @@ import Glibc
 /// `tcp-new SECONDS MOST PORT`    connections, one after the other: connect, close with RST
 /// `tcp-stamped COUNT PORT`       the same, with the time that each connect took
 /// `tcp-stream SECONDS STREAMS PORT`
+/// `reset`                        nothing
 struct TrafficSender: CommandHandler, ~Copyable {
     private let server: UInt32
     private let network: UInt32
@@ -30,6 +31,7 @@ struct TrafficSender: CommandHandler, ~Copyable {
 
     mutating func answer(to command: String, _ arguments: [String]) throws -> String {
         switch command {
+        case "reset": return ""
         case "udp-new":
             let ports = try arguments.indices.dropFirst(2).map { try arguments.port($0) }
             let targets = ports.map { Template(ports: $0) }
