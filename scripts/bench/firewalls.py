@@ -5,6 +5,7 @@ import shutil
 
 import peers
 from daemon import Daemon
+from firewalld import Firewalld
 from network import BenchError, Trio
 from policy import Estate, Policy
 from traffic import Traffic
@@ -75,6 +76,11 @@ class WithPolicy(Firewall):
     def policy(self):
         return self.bench.policy(self.rules)
 
+    @property
+    def groups(self):
+        """The groups that it enforces."""
+        return self.policy.groups
+
 
 class NftList(WithPolicy):
     kind = "nft list"
@@ -110,6 +116,33 @@ class Iptables(WithPolicy):
 class IptablesLegacy(Iptables):
     kind = "iptables-legacy + ipset"
     program = "iptables-legacy-restore"
+
+
+class FirewalldList(WithPolicy):
+    """firewalld with the interface's group alone; see firewalld.py."""
+
+    kind = "firewalld (one group)"
+    program = "firewalld"
+
+    def __init__(self, bench, rules):
+        super().__init__(bench, rules)
+        self.firewalld = None
+
+    @property
+    def groups(self):
+        return self.policy.groups[1:]
+
+    def load(self):
+        if not shutil.which("dbus-daemon"):
+            raise BenchError("dbus-daemon is not installed")
+        folder = f"{self.bench.folder}/firewalld-{self.trio.router}"
+        self.firewalld = Firewalld(folder, self.trio, self.policy.groups[1])
+        self.firewalld.start()
+
+    def stop(self):
+        super().stop()
+        if self.firewalld:
+            self.firewalld.stop()
 
 
 class Enforcing(WithPolicy):

@@ -3,7 +3,8 @@
 import statistics
 
 import probes
-from firewalls import (ConntrackOnly, ConntrackOnlyAgain, Enforcing, Iptables, IptablesLegacy, NftList, NoFilter, Recorded)
+from firewalls import (ConntrackOnly, ConntrackOnlyAgain, Enforcing, FirewalldList, Iptables, IptablesLegacy, NftList,
+                       NoFilter, Recorded)
 from network import BenchError
 from report import median, ratio
 
@@ -21,7 +22,7 @@ def configurations(bench, quick):
             NftList(bench, 1_000)]
     firewalls.append(NoFilter(bench))
     firewalls += [kind(bench, rules) for kind in (Enforcing, Recorded, NftList) for rules in SIZES]
-    return firewalls + [kind(bench, rules) for kind in (Iptables, IptablesLegacy) for rules in (10, 100, 1_000)]
+    return firewalls + [kind(bench, rules) for kind in (Iptables, IptablesLegacy, FirewalldList) for rules in SIZES[:3]]
 
 
 class Lineup:
@@ -46,7 +47,7 @@ class Lineup:
         reference = self.bench.policy(firewall.rules or 10)
         flows = probes.chosen(reference, count)
         counts = probes.check(
-            firewall.trio, flows, lambda *flow: firewall.rules is None or reference.decide(*flow)[0], number)
+            firewall.trio, flows, lambda *flow: firewall.rules is None or reference.decide(*flow, firewall.groups)[0], number)
         firewall.between()
         return counts
 

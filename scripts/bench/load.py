@@ -5,6 +5,7 @@ import shutil
 import time
 
 import peers
+from firewalld import Firewalld
 from firewalls import started
 from network import BenchError, Trio
 from report import median
@@ -59,12 +60,23 @@ def iptables(program):
     return load
 
 
+def firewalld(bench, trio, policies):
+    if len(policies) > 1:
+        raise BenchError("firewalld has one group for one interface here")
+    process = Firewalld(f"{bench.folder}/firewalld-{trio.router}", trio, policies[0].groups[1])
+    try:
+        return process.start()
+    finally:
+        process.stop()
+
+
 LOADINGS = [
     Loading("nsgd enforcing", None, nsgd(False)),
     Loading("nsgd recorded", None, nsgd(True)),
     Loading("nft -f, list", "nft", nft),
     Loading("iptables-nft-restore + ipset", "iptables-nft-restore", iptables("iptables-nft-restore")),
     Loading("iptables-legacy-restore + ipset", "iptables-legacy-restore", iptables("iptables-legacy-restore")),
+    Loading("firewalld, start (one group)", "firewalld", firewalld),
 ]
 
 

@@ -176,10 +176,10 @@ class Policy:
         self.generator = Generator(seed, self.count)
         self.groups = [self.generator.group(self.count, switched_allows), self.generator.group(self.count, True)]
 
-    def decide(self, protocol, source, port, destination=int(ipaddress.ip_address(SERVER))):
-        """Whether a new flow is allowed, and the names of the deciding rules."""
-        names = []
-        for group in self.groups:
+    def decide(self, protocol, source, port, groups=None):
+        """Whether a new flow to the server is allowed by both groups, or by these, and the names of the deciding rules."""
+        names, destination = [], int(ipaddress.ip_address(SERVER))
+        for group in groups or self.groups:
             rule = next(rule for rule in group + DEFAULT_RULES if rule.matches(protocol, source, destination, port))
             names.append(rule.name)
             if not rule.allows:

@@ -7,6 +7,7 @@ import time
 import peers
 import policy
 import probes
+from firewalld import Firewalld
 from firewalls import started
 from load import estate, timed
 from network import BenchError, Trio
@@ -112,10 +113,19 @@ def peers_changes(bench, times):
                     for _ in range(times)]
         return changes
 
+    def firewalld(trio):
+        process = Firewalld(f"{bench.folder}/firewalld-{trio.router}", trio, policies[0].groups[1])
+        try:
+            process.start()
+            return [process.command("--reload") for _ in range(min(times, 3))]
+        finally:
+            process.stop()
+
     for number, (program, title, change) in enumerate([
             ("nft", "nft insert rule, 1 x 1,000", nft),
             ("iptables-nft", "iptables-nft -I, 1 x 1,000", iptables("iptables-nft")),
-            ("iptables-legacy", "iptables-legacy -I, 1 x 1,000", iptables("iptables-legacy"))]):
+            ("iptables-legacy", "iptables-legacy -I, 1 x 1,000", iptables("iptables-legacy")),
+            ("firewalld", "firewall-cmd --reload, one group of 1,000", firewalld)]):
         try:
             if not shutil.which(program):
                 raise BenchError(f"{program} is not installed")
