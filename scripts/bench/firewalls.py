@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+import tempfile
 
 import peers
 from daemon import Daemon
@@ -177,7 +178,7 @@ class Recorded(Enforcing):
 
 def started(bench, trio, policies, records):
     """A daemon on the router that has the policies in force."""
-    folder = pathlib.Path(bench.folder) / f"nsgd-{trio.router}"
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nsgd-", dir=bench.folder))
     Estate(policies).write(folder / "config", records)
     # What Systemd/nsgd.sysctl.conf sets; flow records need it, and enforcing does not.
     for name in ("acct", "timestamp"):

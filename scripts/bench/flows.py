@@ -1,6 +1,5 @@
 """New flows per second, and packets of flows that go on."""
 
-from network import BenchError
 from report import rate
 
 # What one measurement lasts, in seconds. Short, since the connection table must not fill up (262,144 by default).
@@ -37,14 +36,14 @@ def run(lineup, rounds):
     report.title("New flows")
     report.line(EXPLANATION.format(rounds=rounds))
     chosen = measures(lineup.bench)
+    recorded = [firewall for firewall in lineup.running if firewall.kind == "nsgd recorded"]
+    before = {firewall: (firewall.traffic.begun, *firewall.daemon.decisions()) for firewall in recorded}
     values = lineup.measure(chosen, rounds)
     report.line("")
     lineup.table("new flows", values, chosen, rate)
-    for firewall in lineup.running:
-        if firewall.kind == "nsgd recorded":
-            firewall.daemon.settle()
-            logged, missing = firewall.daemon.decisions()
-            report.record("decisions of the flows part", firewall.title, {"logged": logged, "missing": missing})
-            report.line(f"{firewall.title}: {logged:,} decisions recorded, {missing:,} missing")
-    if not lineup.running:
-        raise BenchError("no configuration runs here")
+    for firewall in recorded:
+        firewall.daemon.settle()
+        after = (firewall.traffic.begun, *firewall.daemon.decisions())
+        begun, logged, missing = (now - then for now, then in zip(after, before[firewall]))
+        report.record("decisions of new flows", firewall.title, {"flows": begun, "logged": logged, "missing": missing})
+        report.line(f"{firewall.title}: {begun:,} flows, {logged:,} decisions recorded, {missing:,} known to be missing")

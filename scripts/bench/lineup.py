@@ -42,6 +42,9 @@ class Lineup:
                 self.missing.append((firewall, str(error)))
                 report.line(f"{firewall.title}: not run: {error}")
 
+        if not self.running or not isinstance(self.running[0], ConntrackOnly):
+            raise BenchError("there is nothing to compare with: conntrack only does not run here")
+
     def check(self, firewall, number, count):
         """A configuration without a policy lets everything pass."""
         reference = self.bench.policy(firewall.rules or 10)
@@ -58,30 +61,34 @@ class Lineup:
     def measure(self, measures, rounds):
         """`measures` are functions by name; each takes a firewall and gives a number. A list of numbers, one for each round, by
         the firewall and the name. Runs that are too noisy are repeated."""
-        for attempt in range(1, ATTEMPTS + 1):
-            values = self.one_run(measures, rounds)
-            again = [ratio_of(values, firewall, self.running[0], name) for name in measures
-                     for firewall in self.running if isinstance(firewall, ConntrackOnlyAgain)]
-            noise = ", ".join(map(ratio, again))
-            if all(NOISE[0] <= value <= NOISE[1] for value in again):
-                self.report.line(f"noise of the run: conntrack only again is {noise} of conntrack only")
-                break
-            says = "it is repeated" if attempt < ATTEMPTS else "and no better run was had: DO NOT USE these figures"
-            self.report.line(f"run {attempt} does not count: conntrack only again is {noise} of conntrack only; {says}")
+        values = {firewall: {} for firewall in self.running}
+        for name, measure in measures.items():
+            for attempt in range(1, ATTEMPTS + 1):
+                self.one_run(values, name, measure, rounds)
+                noise = ratio_of(values, self.again, self.running[0], name)
+                if NOISE[0] <= noise <= NOISE[1]:
+                    self.report.line(f"{name}: conntrack only again is {ratio(noise)} of conntrack only")
+                    break
+                says = "it is repeated" if attempt < ATTEMPTS else "no better run was had: DO NOT USE these figures"
+                self.report.line(f"{name}: run {attempt} does not count, as conntrack only again is {ratio(noise)} of "
+                                 f"conntrack only; {says}")
         return values
 
-    def one_run(self, measures, rounds):
-        values = {firewall: {name: [] for name in measures} for firewall in self.running}
+    @property
+    def again(self):
+        return next(firewall for firewall in self.running if isinstance(firewall, ConntrackOnlyAgain))
+
+    def one_run(self, values, name, measure, rounds):
+        for firewall in self.running:
+            values[firewall][name] = []
         for number in range(rounds + 1):
             shift = number % len(self.running)
-            for name, measure in measures.items():
-                for firewall in self.running[shift:] + self.running[:shift]:
-                    value = measure(firewall)
-                    firewall.between()
-                    # The first round warms up what is allocated once.
-                    if number > 0:
-                        values[firewall][name].append(value)
-        return values
+            for firewall in self.running[shift:] + self.running[:shift]:
+                value = measure(firewall)
+                firewall.between()
+                # The first round warms up what is allocated once.
+                if number > 0:
+                    values[firewall][name].append(value)
 
     def table(self, heading, values, measures, show):
         """Of each measure the median, and its ratio to conntrack only."""

@@ -62,6 +62,9 @@ class Traffic:
                                        str(policy.STAMPED), ",".join(map(str, ports))), 1)
         self.client = End(trio.command(trio.client, program, "send", policy.SERVER, policy.CLIENTS.split("/")[0]), 0)
 
+        # Flows that were begun, each of which is a decision.
+        self.begun = 0
+
     def close(self):
         self.client.close()
         self.server.close()
@@ -78,6 +81,7 @@ class Traffic:
     def rate(self, kind, *command):
         self.server.ask("reset")
         answer = self.client.ask(*command)
+        self.begun += answer["sent"] if command[0] in ("tcp-new", "udp-new", "udp-mix") else 1
         return self.arrived(kind) / answer["seconds"]
 
     def new_connections(self, seconds, most=60_000):

@@ -178,10 +178,11 @@ struct Template {
 
     init(ports port: UInt16) { self.port = port }
 
-    /// The address and port of an unused source, moved into this network. With few bits that vary, flows may repeat.
+    /// An unused source, moved into this network. Where few bits of the address vary, the port has to.
     func source(_ fresh: Endpoint) -> Endpoint {
         guard let network else { return fresh }
-        return Endpoint(address: network | fresh.address & mask, port: fresh.port)
+        let port = UInt16(truncatingIfNeeded: fresh.address) &+ fresh.port
+        return Endpoint(address: network | fresh.address & mask, port: max(1, port))
     }
 
     static func read(_ path: String) throws -> [Template] {
