@@ -74,7 +74,7 @@ class Daemon:
         before = -1
         while (now := self.ticks()) != before and time.monotonic() < deadline:
             before = now
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def decisions(self):
         """How many decisions were recorded, and how many are known to be missing."""

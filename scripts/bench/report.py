@@ -9,7 +9,9 @@ import time
 
 
 def median(values):
-    return statistics.median(values) if values else None
+    """None where nothing was measured."""
+    measured = [value for value in values if value is not None]
+    return statistics.median(measured) if measured else None
 
 
 def machine(programs):

@@ -2,7 +2,7 @@
 
 from report import rate
 
-SHORT = 0.3
+SHORT = 0.15
 STREAMS = 4
 
 EXPLANATION = """\
