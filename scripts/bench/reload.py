@@ -181,7 +181,7 @@ class Pass:
 
 
 def lossless(bench, report, options):
-    reloads = 100 if options.quick else options.reloads
+    reloads = min(100, options.reloads) if options.quick else options.reloads
     report.title("Reloads under load")
     report.line(LOSSLESS.format(count=reloads, rate=STREAM) + "\n")
     rows = []

@@ -4,7 +4,6 @@ import json
 import os
 import select
 import subprocess
-import time
 
 import policy
 from network import BenchError
@@ -71,12 +70,7 @@ class Traffic:
 
     def arrived(self, kind):
         """How many datagrams (`udp/`), connections (`tcp/`) or bytes (`bytes/`) arrived since the last reset."""
-        before = None
-        # It looks for what has arrived once a millisecond.
-        while (now := {name: count[0] for name, count in self.server.ask("counts").items()}) != before:
-            before = now
-            time.sleep(0.003)
-        return sum(count for name, count in now.items() if name.startswith(kind))
+        return sum(count[0] for name, count in self.server.ask("counts").items() if name.startswith(kind))
 
     def rate(self, kind, *command):
         self.server.ask("reset")
@@ -107,6 +101,8 @@ class Traffic:
         self.client.write("reset")
         answer = self.client.read()
         self.client.read()
+        if answer["refused"]:
+            raise BenchError(f"the sender could not send {answer['refused']} datagrams")
         return answer
 
     def first_datagrams(self, count):

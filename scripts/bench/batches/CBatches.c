@@ -20,7 +20,7 @@ int bench_send_batch(int descriptor, const void *packets, size_t length, unsigne
     return sendmmsg(descriptor, messages, count, 0);
 }
 
-int bench_receive_batch(int descriptor, int waits)
+int bench_receive_batch(int descriptor)
 {
     char bytes[BENCH_BATCH][2];
     struct sockaddr_in senders[BENCH_BATCH];
@@ -34,7 +34,7 @@ int bench_receive_batch(int descriptor, int waits)
         messages[i].msg_hdr.msg_name = &senders[i];
         messages[i].msg_hdr.msg_namelen = sizeof senders[i];
     }
-    int count = recvmmsg(descriptor, messages, BENCH_BATCH, waits ? MSG_WAITFORONE : MSG_DONTWAIT, NULL);
+    int count = recvmmsg(descriptor, messages, BENCH_BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < count; i++)
         if (messages[i].msg_len == 1 && !(messages[i].msg_hdr.msg_flags & MSG_TRUNC))
             (void)sendto(descriptor, bytes[i], 1, 0, (struct sockaddr *)&senders[i], sizeof senders[i]);

@@ -44,6 +44,13 @@ struct Socket: ~Copyable, Sendable {
 
     deinit { close(descriptor) }
 
+    /// Gives the descriptor away, which lives as long as the process.
+    consuming func released() -> Int32 {
+        let descriptor = descriptor
+        discard self
+        return descriptor
+    }
+
     func set(_ option: Int32, level: Int32 = SOL_SOCKET, to value: Int32 = 1) throws {
         var value = value
         guard unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0 else {

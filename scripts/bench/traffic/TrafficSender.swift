@@ -107,6 +107,7 @@ struct TrafficSender: CommandHandler, ~Copyable {
     private mutating func paced(rate: Double, _ ports: [UInt16]) throws -> String {
         guard rate >= 1, !ports.isEmpty else { throw TrafficError(description: "RATE PORT…") }
         var sent = [Int](repeating: 0, count: ports.count)
+        var refused = 0
         let start = bench_clock_monotonic()
         while !CommandLoop.isTold {
             let due = Int(Double(bench_clock_monotonic() - start) / 1e9 * rate)
@@ -116,13 +117,13 @@ struct TrafficSender: CommandHandler, ~Copyable {
                 for index in ports.indices {
                     batch.append(from: sources.take(), to: ports[index])
                     sent[index] += 1
-                    if batch.isFull { _ = try batch.send() }
+                    if batch.isFull { refused += try batch.count - batch.send() }
                 }
             }
-            if batch.count > 0 { _ = try batch.send() }
+            refused += try batch.count - batch.send()
         }
         let seconds = Double(bench_clock_monotonic() - start) / 1e9
-        return "\"sent\": \(sent[0]), \"seconds\": \(seconds)"
+        return "\"sent\": \(sent[0]), \"refused\": \(refused), \"seconds\": \(seconds)"
     }
 
     private mutating func stamped(_ count: Int, port: UInt16) throws -> String {

@@ -11,9 +11,9 @@
 /// taken, or -1 with errno.
 int bench_send_batch(int descriptor, const void *packets, size_t length, unsigned count);
 
-/// recvmmsg that waits for the first datagram at most, or, unless it `waits`, for none, and discards what they hold. A datagram
-/// of one byte is answered with one. How many were received, or -1 with errno.
-int bench_receive_batch(int descriptor, int waits);
+/// recvmmsg that does not wait, and discards what they hold. A datagram of one byte is answered with one. How many were
+/// received, or -1 with errno.
+int bench_receive_batch(int descriptor);
 
 /// SO_TIMESTAMPNS: from here on the kernel stamps what arrives. 0, or -1 with errno.
 int bench_stamp_arrivals(int descriptor);
