@@ -91,12 +91,12 @@ def one_rule(bench, report, options):
             rows.append([f"{title}, {'Deny to Allow' if allows else 'Allow to Deny'}", f"{median(packets):.0f}",
                          f"{median(ready):.0f}", f"{max(packets):.0f}"])
             report.record("reload", rows[-1][0], {"packets": packets, "ready": ready})
-    for title, duration in peers_changes(bench, times):
+    for title, duration in peers_changes(bench, report, times):
         rows.append([title, "", duration, ""])
     report.table(["one rule changed, ms", "packets", "READY, or end of command", "packets, at most"], rows)
 
 
-def peers_changes(bench, times):
+def peers_changes(bench, report, times):
     """How long the peers' own way to change one rule takes, with 2 x 1,000 rules of one interface."""
     policies = [bench.policy(1_000)]
     rules, sets = peers.iptables_list(policies)
@@ -133,7 +133,8 @@ def peers_changes(bench, times):
             yield title, f"{median(change(trio)) * 1_000:.0f}"
             trio.remove()
         except BenchError as error:
-            yield title, f"not run: {error}"
+            report.line(f"{title}: not run: {error}")
+            yield title, "not run"
 
 
 # --- Reloads under load
