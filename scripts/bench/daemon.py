@@ -35,7 +35,7 @@ class Daemon:
         self.seconds_to_start = self.notified("READY", START_DEADLINE) - started
         return self.seconds_to_start
 
-    def notified(self, word, seconds=60):
+    def notified(self, word, seconds=120):
         """Waits for a message to the service manager; the time at which it came."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
