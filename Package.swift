@@ -108,6 +108,13 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // Traffic for scripts/bench; not a product.
+        .target(name: "CBatches", path: "scripts/bench/batches"),
+        .executableTarget(
+            name: "bench-traffic", dependencies: ["CBatches"], path: "scripts/bench/traffic",
+            swiftSettings: settings
+        ),
+
         // Tests: helpers, and packets through the kernel in namespaces of their own.
         .target(
             name: "TestSupport",
