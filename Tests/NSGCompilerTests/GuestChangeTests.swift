@@ -16,7 +16,7 @@ import Testing
             var ruleset = Ruleset(table: old.ruleset.table)
             try ruleset.apply(Change(from: nil, to: old.ruleset))
             let change = Change(from: ruleset, to: new.ruleset)
-            #expect(change.skeleton.isEmpty && change.swap.count <= 12, "\(counts): \(change.swap.count)")
+            #expect(change.skeleton.isEmpty && change.swap.count <= 24, "\(counts): \(change.swap.count)")
             messages.append(change.build.count + change.swap.count + change.sweep.count)
             if counts.0 > 128 {
                 let edits = (change.build + change.sweep).compactMap(\.elementsOfGuests)
