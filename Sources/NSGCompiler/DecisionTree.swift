@@ -18,17 +18,11 @@ struct DecisionTree {
     private let action: (Int) -> (name: String, rule: Rule)
     private var actions: [Int: Int] = [:]
     private var chains: [ChainName] = []
-    private(set) var statistics = Statistics()
+    /// Of lists and unreachable rules it does not know.
+    private(set) var statistics = CompilerStatistics()
+    /// Rules that a packet may come to.
+    private(set) var reached: Set<Int> = []
     private var known: [Key: Node] = [:]
-
-    struct Statistics: Hashable {
-        /// Clauses that no packet comes to.
-        var unreachable = 0
-        /// The most comparisons one after the other that a packet may meet in a chain.
-        var longestRow = 0
-        /// Chains that would have been divided, had there been levels, or had it not taken too many rules.
-        var undivided = 0
-    }
 
     /// A chain, by its number, and how many levels it takes with those it leads to.
     private struct Node: Hashable {
@@ -57,7 +51,7 @@ struct DecisionTree {
     ///   - levels: how many levels of chains there may be, at least 1.
     mutating func compile(_ clauses: [Clause], levels: Int, into builder: inout RulesetBuilder) -> ChainName {
         let reachable = clauses.reachable(before: nil, writer.table)
-        statistics.unreachable = clauses.count - reachable.count
+        for case .rule(let number) in reachable.map(\.outcome) { reached.insert(number) }
         return chains[trunk(reachable, 0, levels, into: &builder).chain]
     }
 
@@ -109,7 +103,7 @@ struct DecisionTree {
         // A level each for the groups, and for the rest if there is one of its own.
         let needed = outer.height + (split.rest.isEmpty ? 2 : 3)
         guard levels >= needed else {
-            statistics.undivided += 1
+            statistics.undividedChains += 1
             return row(clauses, before: outer, levels, into: &builder)
         }
         let rest =
@@ -182,7 +176,7 @@ struct DecisionTree {
             return nil
         }
         guard best.cost <= Self.mostGrowth * Self.costOfRule * length else {
-            statistics.undivided += 1
+            statistics.undividedChains += 1
             return nil
         }
         return best.split

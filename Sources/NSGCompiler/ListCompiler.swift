@@ -27,6 +27,8 @@ struct ListCompiler {
         }
         let numbers = alternatives.map(\.number)
         let rules = alternatives.map(\.rule)
+        var reached: Set<Int> = []
+        var statistics = CompilerStatistics()
         for family in [IPFamily.ipv4, .ipv6] {
             let base = names.list(use)
             var named = NamedSets()
@@ -39,7 +41,12 @@ struct ListCompiler {
                 writer: ClauseWriter(family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
                 action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
             _ = tree.compile(clauses, levels: levels, into: &builder)
+            reached.formUnion(tree.reached)
+            statistics.add(tree.statistics)
         }
+        statistics.lists = 1
+        statistics.unreachableRules = list.rules.count - reached.count
+        builder.statistics.add(statistics)
     }
 
     private func actionRule(_ number: Int) -> Rule {

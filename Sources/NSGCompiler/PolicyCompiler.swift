@@ -32,14 +32,16 @@ package struct PolicyCompiler {
         names = ChainNames(book)
     }
 
-    /// The same input gives the same ruleset. O(rules of the bound interfaces).
-    package func ruleset() -> Ruleset {
+    package func ruleset() -> Ruleset { compiled().ruleset }
+
+    /// The same input gives the same ruleset.
+    package func compiled() -> (ruleset: Ruleset, statistics: CompilerStatistics) {
         var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
         Skeleton.add(
             to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
             again: targets.again, prerouting: targets.prerouting)
-        return builder.ruleset
+        return (builder.ruleset, builder.statistics)
     }
 
     /// What the trampolines of the skeleton lead to.

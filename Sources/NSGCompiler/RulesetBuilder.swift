@@ -5,6 +5,7 @@ import Nftables
 /// name that is in the kernel already need not be sent (E3).
 struct RulesetBuilder {
     private(set) var ruleset: Ruleset
+    var statistics = CompilerStatistics()
     /// Part of every hash: another salt gives every object a new name, which is how a damaged ruleset is replaced.
     private let salt: String
 

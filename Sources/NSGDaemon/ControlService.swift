@@ -63,11 +63,11 @@ struct ControlService: ControlHandler {
     }
 
     private func compile(statistics: Bool, _ reply: ReplyStream) {
-        guard let ruleset = enforcer.policy.withLock({ $0?.ruleset }) else {
+        guard let policy = enforcer.policy.withLock({ $0 }) else {
             return reply.fail(.notFound, ["what": "nothing is enforced"])
         }
-        var members: [(String, JSONValue)] = [("ruleset", JSONValue(ruleset.description))]
-        if statistics { members.append(("statistics", RulesetStatistics(ruleset).json)) }
+        var members: [(String, JSONValue)] = [("ruleset", JSONValue(policy.ruleset.description))]
+        if statistics { members.append(("statistics", RulesetStatistics(policy.ruleset, policy.statistics).json)) }
         reply.end(JSONValue(object: members))
     }
 

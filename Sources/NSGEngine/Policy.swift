@@ -13,6 +13,7 @@ package struct Policy: Sendable {
     package let names: ChainNames
     package let numbering: RuleNumbering
     package let ruleset: Ruleset
+    package let statistics: CompilerStatistics
     private let bindings: [String: Binding]
 
     /// Nil if there are more versions of rules alive than numbers (a million).
@@ -34,7 +35,7 @@ package struct Policy: Sendable {
         self.numbering = numbering
         let flowLogs = configuration.settings.flowLogs
         let options = CompilerOptions(packetLogGroup: flowLogs.isEnabled ? flowLogs.nflogGroup : nil, salt: salt)
-        ruleset = PolicyCompiler(book, numbering: numbering, options: options).ruleset()
+        (ruleset, statistics) = PolicyCompiler(book, numbering: numbering, options: options).compiled()
         bindings = Dictionary(estate.bindings.map { ($0.device, $0) }) { first, _ in first }
     }
 

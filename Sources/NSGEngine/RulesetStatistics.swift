@@ -1,4 +1,5 @@
 package import JSONText
+package import NSGCompiler
 package import Nftables
 
 /// How large a ruleset is (`compile --stats`).
@@ -11,7 +12,10 @@ package struct RulesetStatistics: Hashable, Sendable {
     /// Rules of the longest chain.
     package var longestChain: Int
 
-    package init(_ ruleset: Ruleset) {
+    package var compiler: CompilerStatistics
+
+    package init(_ ruleset: Ruleset, _ compiler: CompilerStatistics) {
+        self.compiler = compiler
         chains = ruleset.chains.count
         rules = ruleset.chains.values.reduce(0) { $0 + $1.rules.count }
         sets = ruleset.sets.count
@@ -24,6 +28,8 @@ package struct RulesetStatistics: Hashable, Sendable {
         [
             "chains": JSONValue(chains), "rules": JSONValue(rules), "sets": JSONValue(sets),
             "elements": JSONValue(elements), "counters": JSONValue(counters), "longestChain": JSONValue(longestChain),
+            "lists": JSONValue(compiler.lists), "unreachableRules": JSONValue(compiler.unreachableRules),
+            "longestRow": JSONValue(compiler.longestRow), "undividedChains": JSONValue(compiler.undividedChains),
         ]
     }
 }

@@ -33,8 +33,11 @@ enum DocumentVerbs {
         let wantsStatistics = context.arguments.has("--stats")
         let answer: JSONValue
         if context.folder != nil {
-            let ruleset = try context.offlinePolicy().ruleset
-            answer = ["ruleset": JSONValue(ruleset.description), "statistics": RulesetStatistics(ruleset).json]
+            let policy = try context.offlinePolicy()
+            answer = [
+                "ruleset": JSONValue(policy.ruleset.description),
+                "statistics": RulesetStatistics(policy.ruleset, policy.statistics).json,
+            ]
         } else {
             answer = try context.call(.compile, ["statistics": JSONValue(wantsStatistics)])
         }
