@@ -53,6 +53,8 @@ struct JSONParser {
     var line = 1
     /// What the column is counted from: the offset where the line begins, plus the continuation bytes passed on it.
     var columnBase = 0
+    /// Texts that documents repeat in every object, and their keys above all, are stored once.
+    var repeated = RepeatedTexts()
 
     init(bytes: [UInt8], dialect: JSONDialect, limits: JSONLimits) {
         self.bytes = bytes
@@ -140,6 +142,7 @@ struct JSONParser {
         from start: JSONValue.Position, depth: Int
     ) throws(JSONSyntaxError) -> [JSONValue.Member] {
         var members: [JSONValue.Member] = []
+        members.reserveCapacity(8)
         var keys = KeyIndex()
         index += 1
         while true {
@@ -208,13 +211,29 @@ struct JSONParser {
 
 /// Finds a key given twice. Scans small objects, where that is the faster way, and hashes the keys of large ones.
 private struct KeyIndex {
+    /// A bit for each key there is: a key whose bit is not set is a new one.
+    private var seen: UInt64 = 0
     private var positions: [String: JSONValue.Position] = [:]
-    private static let scanned = 8
+    private static let scanned = 32
 
     /// Where the key already stands among `members`, whose keys have all been inserted before.
     mutating func insert(_ key: String, after members: [JSONValue.Member]) -> JSONValue.Position? {
-        if members.count < Self.scanned { return members.first { $0.key == key }?.position }
+        if members.count < Self.scanned {
+            let bit = Self.bit(of: key)
+            defer { seen |= bit }
+            return seen & bit == 0 ? nil : members.first { $0.key == key }?.position
+        }
         for member in members[positions.count...] { positions[member.key] = member.position }
         return positions[key]
+    }
+
+    /// To `==` canonically equal keys are one, be their bytes different: beyond ASCII a key may equal any.
+    private static func bit(of key: String) -> UInt64 {
+        var mix: UInt8 = 0
+        for byte in key.utf8 {
+            if byte >= 0x80 { return .max }
+            mix = mix &* 31 &+ byte
+        }
+        return 1 << UInt64(mix & 63)
     }
 }

@@ -9,7 +9,10 @@ struct NetworkSecurityGroupDraft: ResourceDraft {
     var location: String
     var guid: UUID
     var flushConnection: Bool
+    /// Empty where they are `settled`.
     var rules: [SecurityRuleDraft]
+    /// What an earlier load made of the same text.
+    var settled: SettledRules?
 
     /// Default rules in documents are passed over: they are the same in every group. So are back references, which can
     /// dangle (FACTS a2).
@@ -66,11 +69,13 @@ extension NetworkSecurityGroupDraft {
     }
 
     private func checkNames(_ diagnostics: Diagnostics) {
-        let defaults = NetworkSecurityGroup.defaultRules(of: id).map(\.name)
+        let defaults = Dictionary(
+            NetworkSecurityGroup.defaultRules(of: id).map { ($0.name.lowercased(), $0.name) }) { first, _ in first }
         var seen: [String: Int] = [:]
+        seen.reserveCapacity(rules.count)
         for (index, rule) in rules.enumerated() where !rule.name.isEmpty {
             let folded = rule.name.lowercased()
-            if let taken = defaults.first(where: { $0.lowercased() == folded }) {
+            if let taken = defaults[folded] {
                 diagnostics.report(
                     .securityRuleConflict, at: rule.place,
                     "Security rule \(shown(rule.name)) conflicts with the default rule \(taken).",
