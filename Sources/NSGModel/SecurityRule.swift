@@ -147,7 +147,8 @@ package struct SecurityRule: Sendable {
     ) {
         let owner = owner ?? id.parent ?? id
         self.init(
-            writtenID: id.description == Self.id(name, kind, in: owner)?.description ? nil : id, owner: owner, name: name,
+            writtenID: id.description == Self.id(name, kind, in: owner)?.description ? nil : id, owner: owner,
+            name: name,
             description: description, protocol: `protocol`, source: source, sourcePorts: sourcePorts,
             destination: destination, destinationPorts: destinationPorts, access: access, priority: priority,
             direction: direction, kind: kind, location: location)
