@@ -105,7 +105,9 @@ package struct DocumentCache: Sendable {
 extension DocumentDrafts {
     fileprivate mutating func settle(_ estate: Estate) {
         for index in networkSecurityGroups.indices {
-            guard let rules = estate.networkSecurityGroups[networkSecurityGroups[index].id]?.securityRules else { continue }
+            guard let rules = estate.networkSecurityGroups[networkSecurityGroups[index].id]?.securityRules else {
+                continue
+            }
             if let settled = networkSecurityGroups[index].settled {
                 networkSecurityGroups[index].settled = settled.replacing(rules)
             } else if let settled = SettledRules(networkSecurityGroups[index].rules, rules) {

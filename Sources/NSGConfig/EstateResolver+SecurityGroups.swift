@@ -32,7 +32,8 @@ extension EstateResolver {
         checkNetworks(of: source, destination, draft.id, at: draft.place, members)
         return SecurityRule(
             writtenID: draft.identity.writtenID, owner: draft.identity.owner, name: draft.name,
-            description: draft.description, protocol: ruleProtocol, source: source, sourcePorts: draft.source.ports, destination: destination, destinationPorts: draft.destination.ports,
+            description: draft.description, protocol: ruleProtocol, source: source, sourcePorts: draft.source.ports,
+            destination: destination, destinationPorts: draft.destination.ports,
             access: access, priority: priority, direction: direction,
             location: SourceLocation(file: draft.place.file, line: draft.place.line))
     }

@@ -139,7 +139,9 @@ struct Fields {
 
     /// What is written under a name, be it null or empty.
     func present(_ name: String) -> Element? {
-        guard let slot = schema.slot(of: name), let entry = entries.first(where: { $0.slot == slot }) else { return nil }
+        guard let slot = schema.slot(of: name), let entry = entries.first(where: { $0.slot == slot }) else {
+            return nil
+        }
         return element(for: entry)
     }
 

@@ -70,7 +70,8 @@ extension NetworkSecurityGroupDraft {
 
     private func checkNames(_ diagnostics: Diagnostics) {
         let defaults = Dictionary(
-            NetworkSecurityGroup.defaultRules(of: id).map { ($0.name.lowercased(), $0.name) }) { first, _ in first }
+            NetworkSecurityGroup.defaultRules(of: id).map { ($0.name.lowercased(), $0.name) }
+        ) { first, _ in first }
         var seen: [String: Int] = [:]
         seen.reserveCapacity(rules.count)
         for (index, rule) in rules.enumerated() where !rule.name.isEmpty {

@@ -16,7 +16,8 @@ package enum Files {
             throw KernelError(errno: EINVAL, doing: operation, object: "it is not a regular file")
         }
         // One more than the size, so that its end is seen at once.
-        var bytes = try read(descriptor, upTo: min(max(Int(clamping: status.st_size), 4095), limit) + 1, doing: operation)
+        var bytes = try read(
+            descriptor, upTo: min(max(Int(clamping: status.st_size), 4095), limit) + 1, doing: operation)
         while true {
             let more = try read(descriptor, upTo: 1 << 16, doing: operation)
             if more.isEmpty && bytes.count <= limit { return bytes }
@@ -29,7 +30,9 @@ package enum Files {
     }
 
     /// At most `most` bytes; fewer only at the end of the file.
-    private static func read(_ descriptor: Int32, upTo most: Int, doing operation: String) throws(KernelError) -> [UInt8] {
+    private static func read(_ descriptor: Int32, upTo most: Int, doing operation: String) throws(KernelError)
+        -> [UInt8]
+    {
         var failure: Int32 = 0
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: most) { buffer, count in
             while count < most {
