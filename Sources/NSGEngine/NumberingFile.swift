@@ -32,7 +32,9 @@ package enum NumberingFile {
                 continue
             }
             // Rules of a group mostly follow one another.
-            if owner?.id.description != rule.owner.description { owner = (rule.owner, jsonString(rule.owner.description)) }
+            if owner?.id.description != rule.owner.description {
+                owner = (rule.owner, jsonString(rule.owner.description))
+            }
             bytes += "{\"number\":\(number.value),\"owner\":\(owner?.text ?? "")".utf8
             bytes += ",\"direction\":\"\(rule.direction.rawValue)\",\"name\":\(jsonString(rule.name))".utf8
             bytes += ",\"kind\":\"\(rule.kind.rawValue)\",\"priority\":\(rule.priority)".utf8
@@ -71,7 +73,9 @@ package enum NumberingFile {
         var list: [UInt8] = [UInt8(ascii: "[")]
         list.append(contentsOf: lines.joined(separator: [UInt8(ascii: ",")]))
         list.append(UInt8(ascii: "]"))
-        if let values = try? JSONValue(parsing: list, dialect: .json).array, values.count == lines.count { return values }
+        if let values = try? JSONValue(parsing: list, dialect: .json).array, values.count == lines.count {
+            return values
+        }
         return lines.map { try? JSONValue(parsing: Array($0), dialect: .json) }
     }
 

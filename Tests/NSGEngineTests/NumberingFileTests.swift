@@ -58,7 +58,8 @@ struct NumberingFileTests {
             "access":"Allow","version":"Tcp 10.0.0.0/8,fd00::/8 * virtualnetwork 80,8000-8010 Allow 100"}]}
             """
         let numbering = try #require(NumberingFile.earlierFormat(try JSONValue(parsing: text, dialect: .json)))
-        let owner = ResourceID("/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkSecurityGroups/WEB")
+        let owner = ResourceID(
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkSecurityGroups/WEB")
         let rule = SecurityRule(
             id: owner.child("securityRules", "AllowWeb"), owner: owner, name: "AllowWeb", protocol: .tcp,
             source: .prefixes(["10.0.0.0/8", "fd00::/8"].compactMap { IPPrefix($0) }), sourcePorts: [.any],
@@ -71,7 +72,7 @@ struct NumberingFileTests {
     func ofLists() throws {
         let first = try TwoMachines.policy()
         for list in first.book.boundLists {
-            #expect(first.numbering.numbers(of: list) == list.rules.map { first.numbering.number(of: $0.rule) })
+            #expect(first.numbering.numbers(of: list) == list.rules.compactMap { first.numbering.number(of: $0.rule) })
         }
         let second = try #require(Policy(first.configuration, numbering: first.numbering, after: first))
         #expect(second.book.boundLists.map(\.version) == first.book.boundLists.map(\.version))
@@ -104,7 +105,8 @@ struct NumberingFileTests {
         #expect(numbering.rules[old] == nil)
     }
 
-    @Test("a damaged file is told", arguments: ["{}", #"{"version":2,"rules":[]}"#, "[1]", "", #"{"format":4}"# + "\n"])
+    @Test(
+        "a damaged file is told", arguments: ["{}", #"{"version":2,"rules":[]}"#, "[1]", "", #"{"format":4}"# + "\n"])
     func damaged(text: String) {
         #expect(NumberingFile.content(Array(text.utf8)) == nil)
     }
