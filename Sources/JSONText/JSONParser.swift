@@ -28,6 +28,12 @@ extension JSONValue {
     package init(
         parsing bytes: [UInt8], dialect: JSONDialect, limits: JSONLimits = JSONLimits()
     ) throws(JSONSyntaxError) {
+        try Self.validate(bytes)
+        var parser = JSONParser(bytes: bytes, dialect: dialect, limits: limits)
+        self = try parser.document()
+    }
+
+    static func validate(_ bytes: [UInt8]) throws(JSONSyntaxError) {
         do {
             _ = try UTF8Span(validating: bytes.span)
         } catch {
@@ -38,8 +44,6 @@ extension JSONValue {
                 position: JSONParser.position(of: offset, in: bytes)
             )
         }
-        var parser = JSONParser(bytes: bytes, dialect: dialect, limits: limits)
-        self = try parser.document()
     }
 }
 
@@ -55,6 +59,7 @@ struct JSONParser {
     var columnBase = 0
     /// Texts that documents repeat in every object, and their keys above all, are stored once.
     var repeated = RepeatedTexts()
+    var recogniser: JSONElementRecogniser?
 
     init(bytes: [UInt8], dialect: JSONDialect, limits: JSONLimits) {
         self.bytes = bytes
@@ -79,7 +84,8 @@ struct JSONParser {
     }
 
     /// `depth` counts the arrays and objects around the value; no blanks stand before it.
-    private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+    /// - Parameter key: under which it stands.
+    private mutating func value(depth: Int, key: String? = nil) throws(JSONSyntaxError) -> JSONValue {
         let start = here
         guard let byte = next else { throw fault("expected a value, found \(found)") }
         switch byte {
@@ -88,7 +94,9 @@ struct JSONParser {
             return JSONValue(.object(try members(from: start, depth: depth + 1)), position: start)
         case UInt8(ascii: "["):
             try enter(depth)
-            return JSONValue(.array(try elements(from: start, depth: depth + 1)), position: start)
+            let mayBeKnown = recogniser != nil && key != nil && recogniser?.key == key
+            return JSONValue(
+                .array(try elements(from: start, depth: depth + 1, mayBeKnown: mayBeKnown)), position: start)
         case UInt8(ascii: "\""):
             return JSONValue(.string(try string()), position: start)
         case UInt8(ascii: "'") where dialect == .json5:
@@ -120,7 +128,9 @@ struct JSONParser {
         }
     }
 
-    private mutating func elements(from start: JSONValue.Position, depth: Int) throws(JSONSyntaxError) -> [JSONValue] {
+    private mutating func elements(
+        from start: JSONValue.Position, depth: Int, mayBeKnown: Bool
+    ) throws(JSONSyntaxError) -> [JSONValue] {
         var values: [JSONValue] = []
         index += 1
         while true {
@@ -130,7 +140,11 @@ struct JSONParser {
                 break
             }
             if next == nil { throw unfinished("array", from: start) }
-            values.append(try value(depth: depth))
+            if mayBeKnown, let known = recognised(depth: depth) {
+                values.append(known)
+            } else {
+                values.append(try value(depth: depth))
+            }
             try skipBlanks()
             if try !skipComma(before: UInt8(ascii: "]"), in: "array", from: start) { break }
         }
@@ -168,7 +182,7 @@ struct JSONParser {
             index += 1
             try skipBlanks()
             if next == nil { throw unfinished("object", from: start) }
-            members.append(JSONValue.Member(key: key, value: try value(depth: depth), position: place))
+            members.append(JSONValue.Member(key: key, value: try value(depth: depth, key: key), position: place))
             try skipBlanks()
             if try !skipComma(before: UInt8(ascii: "}"), in: "object", from: start) { break }
         }

@@ -125,9 +125,23 @@ package func configuration(
 
 /// Nil if there is no text and, after a report, if it is no JSON5.
 func parsed(_ source: SourceText?, _ diagnostics: Diagnostics) -> Element? {
+    var recogniser: JSONElementRecogniser?
+    return parsed(source, diagnostics, &recogniser)
+}
+
+/// The same, without the elements that the recogniser knows.
+func parsed(
+    _ source: SourceText?, _ diagnostics: Diagnostics, _ recogniser: inout JSONElementRecogniser?
+) -> Element? {
     guard let source else { return nil }
     do {
-        let value = try JSONValue(parsing: source.bytes, dialect: .json5)
+        let value: JSONValue
+        if var known = recogniser {
+            value = try JSONValue(parsing: source.bytes, recogniser: &known)
+            recogniser = known
+        } else {
+            value = try JSONValue(parsing: source.bytes, dialect: .json5)
+        }
         return Element(value: value, trail: .root, file: source.name, diagnostics: diagnostics)
     } catch {
         diagnostics.report(

@@ -16,10 +16,11 @@ package struct DocumentCache: Sendable {
     /// Whether that load has taken rules as an earlier one left them.
     private(set) var hasSettledRules = false
 
-    private struct Kept: Sendable {
+    fileprivate struct Kept: Sendable {
         var fingerprint: SourceText.Fingerprint
         var drafts: DocumentDrafts
         var remarks: Diagnostics.Remarks
+        var rules = KnownRules()
     }
 
     private struct KeptTags: Sendable {
@@ -56,16 +57,32 @@ package struct DocumentCache: Sendable {
             return (kept.drafts, [])
         }
         let mark = diagnostics.mark
-        guard let document = parsed(source, diagnostics) else { return nil }
-        var reader = PolicyReader(settings, diagnostics)
-        reader.read(document)
+        let known = source.fingerprint == nil ? nil : documents[source.name]?.rules ?? KnownRules()
+        guard var reader = read(source, settings, diagnostics, known) else { return nil }
+        if !reader.texts.isComplete {
+            // An element that is known stands where no rule of that group does.
+            diagnostics.rewind(to: mark)
+            guard let plain = read(source, settings, diagnostics, nil) else { return nil }
+            reader = plain
+        }
         // A child holds on to the text of its document, so such documents are not kept.
         if let fingerprint = source.fingerprint, let remarks = diagnostics.remarks(since: mark),
             reader.children.isEmpty, !reader.drafts.isPartial
         {
-            next[source.name] = Kept(fingerprint: fingerprint, drafts: reader.drafts, remarks: remarks)
+            let rules = known ?? KnownRules()
+            next[source.name] = Kept(fingerprint: fingerprint, drafts: reader.drafts, remarks: remarks, rules: rules)
         }
         return (reader.drafts, reader.children)
+    }
+
+    private func read(
+        _ source: SourceText, _ settings: Settings, _ diagnostics: Diagnostics, _ known: KnownRules?
+    ) -> PolicyReader? {
+        var recogniser = known?.recogniser()
+        guard let document = parsed(source, diagnostics, &recogniser) else { return nil }
+        var reader = PolicyReader(settings, diagnostics, RuleTexts(known ?? KnownRules(), recogniser))
+        reader.read(document)
+        return reader
     }
 
     /// Microsoft's file, if there is any and it can be read.
@@ -98,22 +115,25 @@ package struct DocumentCache: Sendable {
         tags = nextTags
         forgetThisLoad()
         if hasLooseRules { documents = documents.filter { $0.value.drafts.networkSecurityGroups.isEmpty } }
-        for name in documents.keys { documents[name]?.drafts.settle(estate) }
+        for name in documents.keys { documents[name]?.settle(estate) }
     }
 }
 
-extension DocumentDrafts {
+extension DocumentCache.Kept {
     fileprivate mutating func settle(_ estate: Estate) {
-        for index in networkSecurityGroups.indices {
-            guard let rules = estate.networkSecurityGroups[networkSecurityGroups[index].id]?.securityRules else {
-                continue
-            }
-            if let settled = networkSecurityGroups[index].settled {
-                networkSecurityGroups[index].settled = settled.replacing(rules)
-            } else if let settled = SettledRules(networkSecurityGroups[index].rules, rules) {
-                networkSecurityGroups[index].settled = settled
-                networkSecurityGroups[index].rules = []
+        var rulesRead: KnownRules?
+        for index in drafts.networkSecurityGroups.indices {
+            let draft = drafts.networkSecurityGroups[index]
+            guard let rules = estate.networkSecurityGroups[draft.id]?.securityRules else { continue }
+            if let settled = draft.settled {
+                drafts.networkSecurityGroups[index].settled = settled.replacing(rules)
+            } else if let settled = SettledRules(draft.rules, rules) {
+                rulesRead = rulesRead ?? KnownRules()
+                rulesRead?.add(draft.rules, rules)
+                drafts.networkSecurityGroups[index].settled = settled
+                drafts.networkSecurityGroups[index].rules = []
             }
         }
+        if let rulesRead { self.rules = rulesRead }
     }
 }

@@ -23,6 +23,7 @@ extension EstateResolver {
 
     /// Nil after a report.
     private func securityRule(_ draft: SecurityRuleDraft, _ members: [ResourceID: ResourceID]) -> SecurityRule? {
+        if let settled = draft.settled { return settled }
         let source = scope(draft.source.addresses, of: draft)
         let destination = scope(draft.destination.addresses, of: draft)
         guard let source, let destination, let ruleProtocol = draft.protocol, let access = draft.access,

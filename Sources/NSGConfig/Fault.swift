@@ -132,6 +132,19 @@ extension Diagnostics {
         return Remarks(notes: Array(notes[mark.notes...]), comparisons: comparisons - mark.comparisons)
     }
 
+    func isUnmoved(since mark: Mark) -> Bool {
+        faults.count == mark.faults && notes.count == mark.notes && comparisons == mark.comparisons
+            && refusedComparisons == mark.refusedComparisons
+    }
+
+    /// Forgets what has been found since.
+    func rewind(to mark: Mark) {
+        faults.removeLast(faults.count - mark.faults)
+        notes.removeLast(notes.count - mark.notes)
+        comparisons = mark.comparisons
+        refusedComparisons = mark.refusedComparisons
+    }
+
     /// Leaves what reading the same again would leave. False, and nothing is left, where that would differ by now.
     func repeated(_ remarks: Remarks) -> Bool {
         guard faults.count < Self.faultsThatCompare, remarks.comparisons <= Self.mostComparisons - comparisons else {

@@ -16,7 +16,7 @@ struct NetworkSecurityGroupDraft: ResourceDraft {
 
     /// Default rules in documents are passed over: they are the same in every group. So are back references, which can
     /// dangle (FACTS a2).
-    init?(_ element: Element, _ settings: Settings) {
+    init?(_ element: Element, _ settings: Settings, _ texts: RuleTexts) {
         guard let fields = Fields(element, .networkSecurityGroup),
             let id = fields.identity(.networkSecurityGroup, settings.defaults)
         else { return nil }
@@ -25,7 +25,7 @@ struct NetworkSecurityGroupDraft: ResourceDraft {
         location = (fields.remark("location") ?? settings.defaults.location).lowercased()
         guid = fields.guid(of: id)
         flushConnection = fields.boolean("flushConnection") ?? false
-        rules = fields.elements("securityRules").compactMap { SecurityRuleDraft($0, of: id, limits: settings.limits) }
+        rules = fields.elements("securityRules").compactMap { texts.rule($0, of: id, limits: settings.limits) }
     }
 }
 

@@ -5,6 +5,7 @@ import NSGModel
 struct PolicyReader {
     let settings: Settings
     let diagnostics: Diagnostics
+    let texts: RuleTexts
     private(set) var drafts = DocumentDrafts()
     private(set) var children: [Child] = []
 
@@ -16,8 +17,9 @@ struct PolicyReader {
         var parent: Reference?
     }
 
-    init(_ settings: Settings, _ diagnostics: Diagnostics) {
+    init(_ settings: Settings, _ diagnostics: Diagnostics, _ texts: RuleTexts) {
         self.settings = settings
+        self.texts = texts
         self.diagnostics = diagnostics
     }
 
@@ -155,7 +157,7 @@ struct PolicyReader {
         let element = written.renamedToLastSegment()
         switch kind {
         case .networkSecurityGroup:
-            keep(NetworkSecurityGroupDraft(element, settings), in: \.networkSecurityGroups)
+            keep(NetworkSecurityGroupDraft(element, settings, texts), in: \.networkSecurityGroups)
         case .virtualNetwork:
             let draft = VirtualNetworkDraft(element, settings.defaults)
             if draft?.hasUnreadSubnets == true { drafts.isPartial = true }

@@ -38,6 +38,10 @@ struct SecurityRuleDraft {
     var priorityPlace: Place
     var source: RuleSideDraft
     var destination: RuleSideDraft
+    /// Of the rule's text, where reading it left no fault and no note.
+    var fingerprint: JSONElementRecogniser.Fingerprint?
+    /// What an earlier load made of the same text, where that depends on nothing else.
+    var settled: SecurityRule?
 
     var name: String { identity.name }
     var id: ResourceID { identity.id }

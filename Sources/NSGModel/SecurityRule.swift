@@ -169,6 +169,8 @@ package struct SecurityRule: Sendable {
                 location: location))
     }
 
+    /// Nil where it is what owner, kind and name make it.
+    package var writtenID: ResourceID? { content.writtenID }
     /// As written, or made of the owner's: most are, and with ten thousand rules the texts would be most of what they take.
     package var id: ResourceID { content.writtenID ?? Self.id(name, kind, in: owner) ?? owner }
 
