@@ -97,14 +97,19 @@ final class LastGoodDocuments: Sendable {
         guard let bytes = try? Files.read(index, limit: 64 << 20),
             let documents = (try? JSONValue(parsing: bytes, dialect: .json))?["documents"]?.array
         else { return nil }
-        return documents.compactMap { entry in
-            // The file's name becomes a path: a number and nothing else.
-            guard let role = entry["role"]?.string, let name = entry["name"]?.string,
-                let file = entry["file"]?.string, Int(file) != nil
+        var entries: [(place: Place, file: String)] = []
+        for document in documents {
+            // All or none: without one of its documents it is another policy. The file's name becomes a path: a number, and
+            // nothing else.
+            guard let role = document["role"]?.string, let name = document["name"]?.string,
+                let file = document["file"]?.string, let number = Int(file), Self.numbers.contains(number)
             else { return nil }
-            return (Place(role: role, name: name), file)
+            entries.append((Place(role: role, name: name), file))
         }
+        return entries
     }
+
+    private static let numbers = 1...(1 << 53)
 
     private func earlierSources() -> ConfigurationSources? {
         func source(_ value: JSONValue?) -> SourceText? {
@@ -121,19 +126,28 @@ final class LastGoodDocuments: Sendable {
 }
 
 extension ConfigurationSources {
-    private static let (settings, policy, bindings, serviceTags) = ("settings", "policy", "bindings", "serviceTags")
+    /// As the index names them.
+    private enum Role: String {
+        case settings
+        case bindings
+        case serviceTags
+        case policy
+    }
 
     fileprivate var byRole: [(role: String, source: SourceText)] {
-        [(Self.settings, settings), (Self.bindings, bindings), (Self.serviceTags, serviceTags)]
-            .compactMap { role, source in source.map { (role, $0) } } + policies.map { (Self.policy, $0) }
+        let single: [(Role, SourceText?)] = [
+            (.settings, settings), (.bindings, bindings), (.serviceTags, serviceTags),
+        ]
+        return single.compactMap { role, source in source.map { (role.rawValue, $0) } }
+            + policies.map { (Role.policy.rawValue, $0) }
     }
 
     fileprivate mutating func add(_ source: SourceText, as role: String) {
-        switch role {
-        case Self.settings: settings = source
-        case Self.bindings: bindings = source
-        case Self.serviceTags: serviceTags = source
-        default: policies.append(source)
+        switch Role(rawValue: role) {
+        case .settings: settings = source
+        case .bindings: bindings = source
+        case .serviceTags: serviceTags = source
+        case .policy, nil: policies.append(source)
         }
     }
 }
