@@ -4,7 +4,10 @@ extension JSONParser {
     mutating func skipBlanks() throws(JSONSyntaxError) {
         while let byte = next {
             switch byte {
-            case 0x20, 0x09: index += 1
+            case 0x20, 0x09:
+                var end = index + 1
+                while end < bytes.count, bytes[end] == 0x20 { end += 1 }
+                index = end
             case 0x0a, 0x0d: skipLineEnd()
             case 0x0b, 0x0c:
                 guard dialect == .json5 else { return }

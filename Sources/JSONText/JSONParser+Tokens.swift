@@ -7,13 +7,15 @@ extension JSONParser {
         index += 1
         var decoded: [UInt8] = []
         var run = index  // what is not yet in `decoded` and needs no change
-        while let byte = next {
+        while true {
+            skipPlain()
+            guard let byte = next else { break }
             switch byte {
             case quote:
-                let rest = bytes[run..<index]
+                let rest = run..<index
                 index += 1
-                if decoded.isEmpty { return String(decoding: rest, as: UTF8.self) }
-                return String(decoding: decoded + rest, as: UTF8.self)
+                if decoded.isEmpty { return repeated.text(rest, of: bytes) }
+                return String(decoding: decoded + bytes[rest], as: UTF8.self)
             case UInt8(ascii: "\\"):
                 decoded += bytes[run..<index]
                 try unescape(into: &decoded)
@@ -27,6 +29,19 @@ extension JSONParser {
             }
         }
         throw fault("the text ends inside the string that begins at \(start); close it")
+    }
+
+    /// Passes what a string holds as it stands, in either quotation marks.
+    private mutating func skipPlain() {
+        var end = index
+        while end < bytes.count {
+            let byte = bytes[end]
+            guard byte >= 0x20, byte < 0x80, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"),
+                byte != UInt8(ascii: "'")
+            else { break }
+            end += 1
+        }
+        index = end
     }
 
     /// The escape sequence that begins with the backslash that stands next.

@@ -28,6 +28,12 @@ extension JSONValue {
     package init(
         parsing bytes: [UInt8], dialect: JSONDialect, limits: JSONLimits = JSONLimits()
     ) throws(JSONSyntaxError) {
+        try Self.validate(bytes)
+        var parser = JSONParser(bytes: bytes, dialect: dialect, limits: limits)
+        self = try parser.document()
+    }
+
+    static func validate(_ bytes: [UInt8]) throws(JSONSyntaxError) {
         do {
             _ = try UTF8Span(validating: bytes.span)
         } catch {
@@ -38,8 +44,6 @@ extension JSONValue {
                 position: JSONParser.position(of: offset, in: bytes)
             )
         }
-        var parser = JSONParser(bytes: bytes, dialect: dialect, limits: limits)
-        self = try parser.document()
     }
 }
 
@@ -53,6 +57,9 @@ struct JSONParser {
     var line = 1
     /// What the column is counted from: the offset where the line begins, plus the continuation bytes passed on it.
     var columnBase = 0
+    /// Texts that documents repeat in every object, and their keys above all, are stored once.
+    var repeated = RepeatedTexts()
+    var recogniser: JSONElementRecogniser?
 
     init(bytes: [UInt8], dialect: JSONDialect, limits: JSONLimits) {
         self.bytes = bytes
@@ -77,7 +84,8 @@ struct JSONParser {
     }
 
     /// `depth` counts the arrays and objects around the value; no blanks stand before it.
-    private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+    /// - Parameter key: under which it stands.
+    private mutating func value(depth: Int, key: String? = nil) throws(JSONSyntaxError) -> JSONValue {
         let start = here
         guard let byte = next else { throw fault("expected a value, found \(found)") }
         switch byte {
@@ -86,7 +94,9 @@ struct JSONParser {
             return JSONValue(.object(try members(from: start, depth: depth + 1)), position: start)
         case UInt8(ascii: "["):
             try enter(depth)
-            return JSONValue(.array(try elements(from: start, depth: depth + 1)), position: start)
+            let mayBeKnown = recogniser != nil && key != nil && recogniser?.key == key
+            return JSONValue(
+                .array(try elements(from: start, depth: depth + 1, mayBeKnown: mayBeKnown)), position: start)
         case UInt8(ascii: "\""):
             return JSONValue(.string(try string()), position: start)
         case UInt8(ascii: "'") where dialect == .json5:
@@ -118,7 +128,9 @@ struct JSONParser {
         }
     }
 
-    private mutating func elements(from start: JSONValue.Position, depth: Int) throws(JSONSyntaxError) -> [JSONValue] {
+    private mutating func elements(
+        from start: JSONValue.Position, depth: Int, mayBeKnown: Bool
+    ) throws(JSONSyntaxError) -> [JSONValue] {
         var values: [JSONValue] = []
         index += 1
         while true {
@@ -128,7 +140,11 @@ struct JSONParser {
                 break
             }
             if next == nil { throw unfinished("array", from: start) }
-            values.append(try value(depth: depth))
+            if mayBeKnown, let known = recognised(depth: depth) {
+                values.append(known)
+            } else {
+                values.append(try value(depth: depth))
+            }
             try skipBlanks()
             if try !skipComma(before: UInt8(ascii: "]"), in: "array", from: start) { break }
         }
@@ -140,6 +156,7 @@ struct JSONParser {
         from start: JSONValue.Position, depth: Int
     ) throws(JSONSyntaxError) -> [JSONValue.Member] {
         var members: [JSONValue.Member] = []
+        members.reserveCapacity(8)
         var keys = KeyIndex()
         index += 1
         while true {
@@ -165,7 +182,7 @@ struct JSONParser {
             index += 1
             try skipBlanks()
             if next == nil { throw unfinished("object", from: start) }
-            members.append(JSONValue.Member(key: key, value: try value(depth: depth), position: place))
+            members.append(JSONValue.Member(key: key, value: try value(depth: depth, key: key), position: place))
             try skipBlanks()
             if try !skipComma(before: UInt8(ascii: "}"), in: "object", from: start) { break }
         }
@@ -208,13 +225,29 @@ struct JSONParser {
 
 /// Finds a key given twice. Scans small objects, where that is the faster way, and hashes the keys of large ones.
 private struct KeyIndex {
+    /// A bit for each key there is: a key whose bit is not set is a new one.
+    private var seen: UInt64 = 0
     private var positions: [String: JSONValue.Position] = [:]
-    private static let scanned = 8
+    private static let scanned = 32
 
     /// Where the key already stands among `members`, whose keys have all been inserted before.
     mutating func insert(_ key: String, after members: [JSONValue.Member]) -> JSONValue.Position? {
-        if members.count < Self.scanned { return members.first { $0.key == key }?.position }
+        if members.count < Self.scanned {
+            let bit = Self.bit(of: key)
+            defer { seen |= bit }
+            return seen & bit == 0 ? nil : members.first { $0.key == key }?.position
+        }
         for member in members[positions.count...] { positions[member.key] = member.position }
         return positions[key]
+    }
+
+    /// To `==` canonically equal keys are one, be their bytes different: beyond ASCII a key may equal any.
+    private static func bit(of key: String) -> UInt64 {
+        var mix: UInt8 = 0
+        for byte in key.utf8 {
+            if byte >= 0x80 { return .max }
+            mix = mix &* 31 &+ byte
+        }
+        return 1 << UInt64(mix & 63)
     }
 }

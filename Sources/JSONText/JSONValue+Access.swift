@@ -58,7 +58,7 @@ extension JSONValue {
         case .number: "a number"
         case .string: "a string"
         case .array: "an array"
-        case .object: "an object"
+        case .object, .recognised: "an object"
         }
     }
 }

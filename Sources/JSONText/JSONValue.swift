@@ -9,6 +9,8 @@ package struct JSONValue: Hashable, Sendable {
         case array([JSONValue])
         /// In document order; the parser admits no key twice.
         case object([Member])
+        /// An object that was not read, since its reader knows it (`JSONElementRecogniser`).
+        case recognised(JSONElementRecogniser.Fingerprint)
     }
 
     package var kind: Kind

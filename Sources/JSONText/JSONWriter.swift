@@ -37,7 +37,8 @@ struct JSONWriter {
 
     mutating func write(_ value: JSONValue, level: Int) {
         switch value.kind {
-        case .null: output += "null".utf8
+        // What was not read cannot be written: nobody does.
+        case .null, .recognised: output += "null".utf8
         case .bool(let value): output += (value ? "true" : "false").utf8
         case .number(let number): output += number.strictText.utf8
         case .string(let text): write(text)

@@ -13,18 +13,31 @@ package struct RuleNumber: Hashable, Comparable, Sendable, CustomStringConvertib
 /// One version of a rule, as flows remember it after the rule has changed or gone.
 package struct NumberedRule: Hashable, Sendable {
     /// The security group, or the collection of an admin rule.
-    package var owner: ResourceID
-    package var direction: Direction
-    package var name: String
-    package var kind: RuleKind
-    package var priority: Int
-    package var access: Access
-    /// Tells the versions of a rule apart: its meaning as text.
-    package var version: String
+    package let owner: ResourceID
+    package let name: String
+    package let priority: Int
+    package let direction: Direction
+    package let kind: RuleKind
+    package let access: Access
+    private let meaning: Meaning
+
+    private enum Meaning: Sendable {
+        case version(RuleVersion)
+        /// Yet to be worked out: most ask for the rule's name alone.
+        case rule(SecurityRule)
+    }
+
+    /// Tells the versions of a rule apart.
+    package var version: RuleVersion {
+        switch meaning {
+        case .version(let version): version
+        case .rule(let rule): RuleVersion(of: rule)
+        }
+    }
 
     package init(
         owner: ResourceID, direction: Direction, name: String, kind: RuleKind, priority: Int, access: Access,
-        version: String
+        version: RuleVersion
     ) {
         self.owner = owner
         self.direction = direction
@@ -32,43 +45,51 @@ package struct NumberedRule: Hashable, Sendable {
         self.kind = kind
         self.priority = priority
         self.access = access
-        self.version = version
+        meaning = .version(version)
     }
 
     package init(_ rule: SecurityRule) {
-        self.init(
-            owner: rule.owner, direction: rule.direction, name: rule.name, kind: rule.kind,
-            priority: rule.priority.value, access: rule.access, version: Self.version(of: rule))
+        owner = rule.owner
+        direction = rule.direction
+        name = rule.name
+        kind = rule.kind
+        priority = rule.priority.value
+        access = rule.access
+        meaning = .rule(rule)
     }
 
-    private static func version(of rule: SecurityRule) -> String {
-        func text(_ scope: AddressScope) -> String {
-            switch scope {
-            case .any: "*"
-            case .prefixes(let prefixes): prefixes.map(\.description).joined(separator: ",")
-            case .serviceTag(let tag): tag.key
-            case .applicationSecurityGroups(let groups):
-                groups.map { $0.description.lowercased() }.joined(separator: ",")
-            case .networkGroup(let group): group.description.lowercased()
-            case .either(let scopes): scopes.map(text).joined(separator: ",")
-            }
-        }
-        let ports = { (ranges: [PortRange]) in ranges.map(\.description).joined(separator: ",") }
-        return [
-            rule.protocol.rawValue, text(rule.source), ports(rule.sourcePorts), text(rule.destination),
-            ports(rule.destinationPorts), rule.access.rawValue, rule.priority.description,
-        ].joined(separator: " ")
+    /// The same, without holding on to the rule.
+    fileprivate var settled: NumberedRule {
+        NumberedRule(
+            owner: owner, direction: direction, name: name, kind: kind, priority: priority, access: access,
+            version: version)
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.priority == right.priority && left.direction == right.direction && left.kind == right.kind
+            && left.access == right.access && left.name == right.name && left.owner == right.owner
+            && left.version == right.version
+    }
+
+    /// Rules of one version and one name are of few groups.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(version)
+        hasher.combine(name)
     }
 }
 
 /// Which number is which version of which rule. A number stays given while a live flow may carry it; the whole is on
 /// disk before a policy that uses it is swapped in.
-package struct RuleNumbering: Hashable, Sendable {
+package struct RuleNumbering: Sendable {
     package private(set) var rules: [RuleNumber: NumberedRule] = [:]
     private var numbers: [NumberedRule: RuleNumber] = [:]
     private var next = RuleNumber.range.lowerBound
     /// Numbers that live flows carry and nobody knows the rules of.
     private var reserved: Set<RuleNumber> = []
+    /// Of the lists of the policy that numbers were given to last, rule by rule.
+    private var ofLists: [PolicyList.Version: [RuleNumber]] = [:]
+    /// What has yet to be written down: numbers given, and numbers taken back.
+    package private(set) var unsaved: Set<RuleNumber> = []
 
     package init() {}
 
@@ -80,6 +101,7 @@ package struct RuleNumbering: Hashable, Sendable {
     /// From what was stored; a number given twice keeps its first rule.
     package init(stored: some Sequence<(RuleNumber, NumberedRule)>) {
         for (number, rule) in stored where RuleNumber.range.contains(number.value) && rules[number] == nil {
+            let rule = rule.settled
             rules[number] = rule
             numbers[rule] = number
             next = max(next, number.value == RuleNumber.range.upperBound ? 1 : number.value + 1)
@@ -88,15 +110,44 @@ package struct RuleNumbering: Hashable, Sendable {
 
     package func number(of rule: SecurityRule) -> RuleNumber? { numbers[NumberedRule(rule)] }
 
+    /// Those of a list's rules, in their order; nil if `assign(to:)` was last called with a book that does not have the
+    /// list. O(1).
+    package func numbers(of list: PolicyList) -> [RuleNumber]? { ofLists[list.version] }
+
+    // MARK: Giving and taking back
+
     /// Gives a number to every rule of the lists of bound interfaces that has none. False if the numbers do not
-    /// suffice.
+    /// suffice. O(rules of lists that the last policy did not have).
     package mutating func assign(to book: PolicyBook) -> Bool {
-        for rule in book.boundRules where numbers[rule] == nil {
-            guard let number = firstFree() else { return false }
-            rules[number] = rule
-            numbers[rule] = number
+        for rule in book.platformRules {
+            guard assign(to: rule) != nil else { return false }
         }
+        var given: [PolicyList.Version: [RuleNumber]] = [:]
+        for list in book.boundLists {
+            if let known = ofLists[list.version] {
+                given[list.version] = known
+                continue
+            }
+            var numbers: [RuleNumber] = []
+            numbers.reserveCapacity(list.rules.count)
+            for resolved in list.rules {
+                guard let number = assign(to: resolved.rule) else { return false }
+                numbers.append(number)
+            }
+            given[list.version] = numbers
+        }
+        ofLists = given
         return true
+    }
+
+    private mutating func assign(to rule: SecurityRule) -> RuleNumber? {
+        let numbered = NumberedRule(rule).settled
+        if let number = numbers[numbered] { return number }
+        guard let number = firstFree() else { return nil }
+        rules[number] = numbered
+        numbers[numbered] = number
+        unsaved.insert(number)
+        return number
     }
 
     /// Numbers go round, so that one is used again as late as possible.
@@ -109,22 +160,47 @@ package struct RuleNumbering: Hashable, Sendable {
         return nil
     }
 
-    /// Takes back the numbers of rules that `book` no longer has, unless a live flow carries them.
+    /// Takes back the numbers of rules that `book` no longer has, unless a live flow carries them. O(rules).
     package mutating func retire(absentFrom book: PolicyBook, carriedBy live: Set<RuleNumber>) {
-        let present = Set(book.boundRules)
-        for (number, rule) in rules where !present.contains(rule) && !live.contains(number) {
+        let present = numbers(in: book)
+        guard rules.count > present.count else { return }
+        for (number, rule) in rules where !present.contains(number) && !live.contains(number) {
             rules[number] = nil
             numbers[rule] = nil
+            unsaved.insert(number)
         }
     }
+
+    /// Whether so many numbers are those of rules that `book` no longer has that it is worth finding out which of them
+    /// flows carry.
+    package func isWorthRetiring(absentFrom book: PolicyBook) -> Bool {
+        let present = book.boundLists.reduce(book.platformRules.count) { $0 + $1.rules.count }
+        return rules.count > 2 * present + Self.spared
+    }
+
+    private static let spared = 1_000
+
+    private func numbers(in book: PolicyBook) -> Set<RuleNumber> {
+        var present = Set(book.platformRules.compactMap { number(of: $0) })
+        for list in book.boundLists {
+            present.formUnion(numbers(of: list) ?? list.rules.compactMap { number(of: $0.rule) })
+        }
+        return present
+    }
+
+    /// Once everything has been written down.
+    package mutating func noteSaved() { unsaved = [] }
+}
+
+/// By which number is which rule.
+extension RuleNumbering: Hashable {
+    package static func == (left: Self, right: Self) -> Bool { left.rules == right.rules }
+    package func hash(into hasher: inout Hasher) { hasher.combine(rules) }
 }
 
 extension PolicyBook {
-    /// Every rule that can decide about a packet on this host; some more than once.
-    fileprivate var boundRules: [NumberedRule] {
-        (estate.bindings.isEmpty ? [] : PlatformRules.all).map(NumberedRule.init)
-            + boundLists.flatMap { $0.rules.map { NumberedRule($0.rule) } }
-    }
+    /// Those that can decide about a packet on this host beside the lists.
+    fileprivate var platformRules: [SecurityRule] { estate.bindings.isEmpty ? [] : PlatformRules.all }
 
     var hasAdminLists: Bool { boundLists.contains { $0.key.level == .admin } }
 

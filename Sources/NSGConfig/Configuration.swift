@@ -6,10 +6,25 @@ package struct SourceText: Hashable, Sendable {
     /// As faults print it: `policy.d/web.json`.
     package var name: String
     package var bytes: [UInt8]
+    /// Of `bytes`; nil where nobody made one, and then they are read each time.
+    package var fingerprint: Fingerprint?
 
-    package init(name: String, bytes: [UInt8]) {
+    /// Tells two texts apart, made by whoever opened the file. Equal texts have equal ones; others differ but for a chance
+    /// of 2^-64 that nobody who writes documents can raise, since the hash has a key of the process's own.
+    package struct Fingerprint: Hashable, Sendable {
+        private let count: Int
+        private let hash: Int
+
+        package init(count: Int, hash: Int) {
+            self.count = count
+            self.hash = hash
+        }
+    }
+
+    package init(name: String, bytes: [UInt8], fingerprint: Fingerprint? = nil) {
         self.name = name
         self.bytes = bytes
+        self.fingerprint = fingerprint
     }
 
     package init(name: String, text: String) { self.init(name: name, bytes: Array(text.utf8)) }
@@ -59,38 +74,78 @@ package struct Configuration: Hashable, Sendable {
 /// Reads a set of documents, all of it or none: first each by itself, then what holds between them. Linear in their
 /// size, but for sorting.
 package func configuration(from sources: ConfigurationSources) throws(ConfigurationFaults) -> Configuration {
+    var cache = DocumentCache()
+    return try configuration(from: sources, reusing: &cache)
+}
+
+/// The same, letter by letter, without reading again what has not changed.
+/// - Parameter cache: what the last load without faults has read; replaced where this one has none. Two loads with one
+///   cache share the storage of the rules of each group whose document is unchanged.
+package func configuration(
+    from sources: ConfigurationSources, reusing cache: inout DocumentCache
+) throws(ConfigurationFaults) -> Configuration {
     let diagnostics = Diagnostics()
     let settings = parsed(sources.settings, diagnostics).map { SettingsDraft($0) } ?? SettingsDraft()
-    let tags = ServiceTagFile(sources.serviceTags, diagnostics)
+    cache.keepIfRead(with: settings.settings)
+    let tags = cache.serviceTags(sources.serviceTags, diagnostics)
     let tagsArePartial =
         tags == nil && sources.serviceTags != nil
         || diagnostics.faults.contains { $0.code == FaultCode.invalidJSON.rawValue }
     let bindings = parsed(sources.bindings, diagnostics).map { BindingDraft.drafts($0) } ?? []
 
-    var reader = PolicyReader(settings.settings, diagnostics)
-    var isPartial = false
+    var drafts = PolicyDrafts()
+    var children: [PolicyReader.Child] = []
     for source in sources.policies {
-        if let document = parsed(source, diagnostics) { reader.read(document) } else { isPartial = true }
+        guard let document = cache.document(source, settings.settings, diagnostics) else {
+            drafts.isPartial = true
+            continue
+        }
+        drafts.add(document.drafts, diagnostics)
+        children += document.children
     }
+    let hasLooseRules = children.contains { $0.kind == .securityRule }
+    if hasLooseRules, cache.hasSettledRules {
+        // Such a rule is held against those of its group as they were written, which are not kept.
+        cache = DocumentCache()
+        return try configuration(from: sources, reusing: &cache)
+    }
+    let policy = ChildrenJoiner(drafts, settings.settings, diagnostics).drafts(with: children)
     let resolver = EstateResolver(
-        policy: reader.finish(isPartial: isPartial), settings: settings, tags: tags,
-        tagsArePartial: tagsArePartial, bindings: bindings,
+        policy: policy, settings: settings, tags: tags, tagsArePartial: tagsArePartial, bindings: bindings,
         diagnostics: diagnostics)
     let estate = resolver.estate()
-    guard diagnostics.faults.isEmpty else { throw ConfigurationFaults(diagnostics.faults) }
+    guard diagnostics.faults.isEmpty else {
+        cache.forgetThisLoad()
+        throw ConfigurationFaults(diagnostics.faults)
+    }
+    cache.keepThisLoad(of: estate, hasLooseRules: hasLooseRules)
     return Configuration(
         estate: estate, settings: settings.settings, serviceTagFile: tags, notes: diagnostics.notes)
 }
 
 /// Nil if there is no text and, after a report, if it is no JSON5.
 func parsed(_ source: SourceText?, _ diagnostics: Diagnostics) -> Element? {
+    var recogniser: JSONElementRecogniser?
+    return parsed(source, diagnostics, &recogniser)
+}
+
+/// The same, without the elements that the recogniser knows.
+func parsed(
+    _ source: SourceText?, _ diagnostics: Diagnostics, _ recogniser: inout JSONElementRecogniser?
+) -> Element? {
     guard let source else { return nil }
     do {
-        let value = try JSONValue(parsing: source.bytes, dialect: .json5)
-        return Element(value: value, path: .root, file: source.name, diagnostics: diagnostics)
+        let value: JSONValue
+        if var known = recogniser {
+            value = try JSONValue(parsing: source.bytes, recogniser: &known)
+            recogniser = known
+        } else {
+            value = try JSONValue(parsing: source.bytes, dialect: .json5)
+        }
+        return Element(value: value, trail: .root, file: source.name, diagnostics: diagnostics)
     } catch {
         diagnostics.report(
-            .invalidJSON, at: Place(file: source.name, line: error.position.line, path: .root), error.description,
+            .invalidJSON, at: Place(file: source.name, line: error.position.line, trail: .root), error.description,
             remedy: "correct the text there; comments and trailing commas are allowed")
         return nil
     }

@@ -4,14 +4,14 @@ import NetworkTypes
 /// A value of a document with the way to it: the cursor that readers move, and through which they report.
 struct Element {
     let value: JSONValue
-    let path: JSONPath
+    let trail: Trail
     let file: String
     let diagnostics: Diagnostics
 
-    var place: Place { Place(file: file, line: value.position.line, path: path) }
+    var place: Place { Place(file: file, line: value.position.line, trail: trail) }
 
     func child(_ key: String, _ value: JSONValue) -> Element {
-        Element(value: value, path: path.appending(key), file: file, diagnostics: diagnostics)
+        Element(value: value, trail: trail.appending(key), file: file, diagnostics: diagnostics)
     }
 
     func report(_ code: FaultCode, _ message: String, remedy: String) {
@@ -56,14 +56,16 @@ extension Element {
 
     func elements() -> [Element]? {
         guard let values = value.array else { return wrongType("an array") }
+        let trail = trail.prepared
         return values.enumerated().map { index, value in
-            Element(value: value, path: path.appending(index), file: file, diagnostics: diagnostics)
+            Element(value: value, trail: trail.appending(index), file: file, diagnostics: diagnostics)
         }
     }
 
     func members() -> [(key: String, element: Element)]? {
         guard let members = value.object else { return wrongType("an object") }
-        return members.map { ($0.key, child($0.key, $0.value)) }
+        let prepared = Element(value: value, trail: trail.prepared, file: file, diagnostics: diagnostics)
+        return members.map { ($0.key, prepared.child($0.key, $0.value)) }
     }
 
     func address() -> IPAddress? {
@@ -78,13 +80,13 @@ extension Element {
     /// A prefix of a network, a tag or a platform list: canonical, as Azure demands of networks.
     func prefix() -> IPPrefix? {
         guard let text = text() else { return nil }
-        guard let prefix = IPPrefix(text) else {
+        guard let (prefix, hasHostBits) = IPPrefix.read(text) else {
             report(
                 .invalidCIDRNotation, "The address prefix \(shown(text)) has an invalid CIDR notation.",
                 remedy: "write a prefix such as 10.1.0.0/16")
             return nil
         }
-        guard !IPPrefix.hasHostBits(text) else {
+        guard !hasHostBits else {
             report(
                 .invalidCIDRNotation, "The address prefix \(shown(text)) has bits set beyond its length.",
                 remedy: "write \(prefix)")
@@ -96,6 +98,7 @@ extension Element {
     /// A word of an enumeration, in any case.
     func choice<Choice: RawRepresentable<String>>(among choices: [Choice]) -> Choice? {
         guard let text = text() else { return nil }
+        if let choice = choices.first(where: { $0.rawValue == text }) { return choice }
         let word = text.lowercased()
         if let choice = choices.first(where: { $0.rawValue.lowercased() == word }) { return choice }
         let words = choices.map(\.rawValue)

@@ -63,10 +63,11 @@ package struct ConfigurationFaults: Error, Hashable, Sendable, CustomStringConve
 }
 
 /// A place in a document that a fault can point at.
-struct Place: Hashable {
+struct Place: Hashable, Sendable {
     var file: String
     var line: Int
-    var path: JSONPath
+    var trail: Trail
+    var path: JSONPath { trail.path }
 }
 
 /// What the passes of one load find: faults refuse the documents, notes do not.
@@ -87,11 +88,70 @@ final class Diagnostics {
     private(set) var comparisons = 0
     static let mostComparisons = 300_000
 
+    /// How often that was refused.
+    private(set) var refusedComparisons = 0
+
     /// Whether a fault may look for what was meant among so many names, which are then taken as compared with. The first
     /// faults are worth that; with the thousandth a load would take time by the square of its size.
     func mayCompare(with candidates: Int) -> Bool {
-        guard faults.count < 100, candidates <= Self.mostComparisons - comparisons else { return false }
+        guard faults.count < Self.faultsThatCompare, candidates <= Self.mostComparisons - comparisons else {
+            refusedComparisons += 1
+            return false
+        }
         comparisons += candidates
+        return true
+    }
+
+    private static let faultsThatCompare = 100
+}
+
+// What a document gave that is not read again.
+extension Diagnostics {
+    /// How far a load has come.
+    struct Mark {
+        fileprivate var faults: Int
+        fileprivate var notes: Int
+        fileprivate var comparisons: Int
+        fileprivate var refusedComparisons: Int
+    }
+
+    /// What a part of a load left, which had no fault.
+    struct Remarks: Hashable, Sendable {
+        fileprivate var notes: [String]
+        fileprivate var comparisons: Int
+    }
+
+    var mark: Mark {
+        Mark(
+            faults: faults.count, notes: notes.count, comparisons: comparisons, refusedComparisons: refusedComparisons)
+    }
+
+    /// Nil where there was a fault, or would have been but for the bound on comparisons.
+    func remarks(since mark: Mark) -> Remarks? {
+        guard faults.count == mark.faults, refusedComparisons == mark.refusedComparisons else { return nil }
+        return Remarks(notes: Array(notes[mark.notes...]), comparisons: comparisons - mark.comparisons)
+    }
+
+    func isUnmoved(since mark: Mark) -> Bool {
+        faults.count == mark.faults && notes.count == mark.notes && comparisons == mark.comparisons
+            && refusedComparisons == mark.refusedComparisons
+    }
+
+    /// Forgets what has been found since.
+    func rewind(to mark: Mark) {
+        faults.removeLast(faults.count - mark.faults)
+        notes.removeLast(notes.count - mark.notes)
+        comparisons = mark.comparisons
+        refusedComparisons = mark.refusedComparisons
+    }
+
+    /// Leaves what reading the same again would leave. False, and nothing is left, where that would differ by now.
+    func repeated(_ remarks: Remarks) -> Bool {
+        guard faults.count < Self.faultsThatCompare, remarks.comparisons <= Self.mostComparisons - comparisons else {
+            return false
+        }
+        notes += remarks.notes
+        comparisons += remarks.comparisons
         return true
     }
 }

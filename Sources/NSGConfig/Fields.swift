@@ -18,14 +18,24 @@ struct Schema: Sendable {
     let unknown: Unknown
     /// A resource may nest what it holds in `properties` (REST) or not (`az`).
     let isResource: Bool
-    private let known: Set<String>
+    /// The names that are known, in lower case, and as they are mostly written.
+    private let known: [String: Int]
+    /// How many of them are read; these come first.
+    private let readCount: Int
 
     init(_ noun: String, reads read: [String], passesOver others: [String] = [], unknown: Unknown, isResource: Bool) {
         self.noun = noun
         self.read = read
         self.unknown = unknown
         self.isResource = isResource
-        known = Set((read + others + (isResource ? Self.common : [])).map { $0.lowercased() })
+        var known: [String: Int] = [:]
+        for (slot, name) in (read + others + (isResource ? Self.common : [])).enumerated() {
+            let folded = name.lowercased()
+            known[folded] = known[folded] ?? slot
+            known[name] = known[folded]
+        }
+        self.known = known
+        readCount = read.count
     }
 
     /// An object of our own documents, where nothing is passed over.
@@ -40,19 +50,26 @@ struct Schema: Sendable {
         "extendedLocation", "resources", "managedBy", "systemData", "scale", "copy", "asserts", "metadata",
     ]
 
-    func isKnown(_ folded: String) -> Bool { known.contains(folded) || (isResource && folded.hasPrefix("_")) }
+    /// Tells properties apart; nil for a name that is not listed.
+    func slot(of name: String) -> Int? { known[name] ?? known[name.lowercased()] }
+    func isRead(_ slot: Int) -> Bool { slot < readCount }
+    /// Marks of one's own, which any resource may carry.
+    func isMark(_ name: String) -> Bool { isResource && name.hasPrefix("_") }
 }
 
 /// The properties of an object, found by name. Both shapes of a resource look the same from here.
 struct Fields {
     let element: Element
     private let schema: Schema
-    private var entries: [String: Entry] = [:]
+    private var entries: [Entry] = []
+    /// To the object's own properties, and to the nested ones.
+    private let trails: (own: Trail, nested: Trail)
     /// Properties, in lower case, that a reported misspelling probably stands for: they are not missed again.
     private var misspelt: Set<String> = []
     private var hasNestedProperties = false
 
     private struct Entry {
+        var slot: Int
         var key: String
         var value: JSONValue
         var isNested: Bool
@@ -66,6 +83,9 @@ struct Fields {
             let _: Void? = element.wrongType("an object")
             return nil
         }
+        let own = element.trail.prepared
+        trails = (own, schema.isResource ? own.appending("properties").prepared : own)
+        entries.reserveCapacity(16)
         for member in members {
             if schema.isResource, member.key == "properties" {
                 if let nested = member.value.object {
@@ -81,18 +101,19 @@ struct Fields {
     }
 
     private mutating func add(_ member: JSONValue.Member, isNested: Bool) {
-        let folded = member.key.lowercased()
-        let entry = Entry(key: member.key, value: member.value, isNested: isNested)
-        if !schema.isKnown(folded) {
-            reportUnknown(entry)
-        } else if let other = entries.updateValue(entry, forKey: folded),
-            schema.read.contains(where: { $0.lowercased() == folded }),
-            other.value != entry.value
-        {
+        let slot = schema.slot(of: member.key)
+        let entry = Entry(slot: slot ?? -1, key: member.key, value: member.value, isNested: isNested)
+        guard let slot else {
+            if !schema.isMark(member.key) { reportUnknown(entry) }
+            return
+        }
+        guard let other = entries.firstIndex(where: { $0.slot == slot }) else { return entries.append(entry) }
+        if schema.isRead(slot), entries[other].value != entry.value {
             self.element(for: entry).report(
                 .conflictingProperties, "\(member.key) is written twice, with different values",
                 remedy: "keep one of them")
         }
+        entries[other] = entry
     }
 
     private mutating func reportUnknown(_ entry: Entry) {
@@ -108,16 +129,21 @@ struct Fields {
     }
 
     private func element(for entry: Entry) -> Element {
-        let path = entry.isNested ? element.path.appending("properties") : element.path
+        let trail = entry.isNested ? trails.nested : trails.own
         return Element(
-            value: entry.value, path: path.appending(entry.key), file: element.file, diagnostics: element.diagnostics)
+            value: entry.value, trail: trail.appending(entry.key), file: element.file, diagnostics: element.diagnostics)
     }
 
     /// What is written under a name; nil when it is absent, null, `""` or `[]`.
     subscript(name: String) -> Element? { present(name).flatMap { $0.isAbsent ? nil : $0 } }
 
     /// What is written under a name, be it null or empty.
-    func present(_ name: String) -> Element? { entries[name.lowercased()].map { element(for: $0) } }
+    func present(_ name: String) -> Element? {
+        guard let slot = schema.slot(of: name), let entry = entries.first(where: { $0.slot == slot }) else {
+            return nil
+        }
+        return element(for: entry)
+    }
 
     /// Whether a property that was reported as unknown probably stands for this one.
     func isMisspelt(_ name: String) -> Bool { misspelt.contains(name.lowercased()) }
@@ -126,8 +152,8 @@ struct Fields {
     func reportMissing(_ name: String, _ message: String? = nil, remedy: String? = nil) {
         guard !isMisspelt(name) else { return }
         let isOutside = ["id", "name"].contains(name) || !hasNestedProperties
-        let parent = isOutside ? element.path : element.path.appending("properties")
-        let place = Place(file: element.file, line: element.place.line, path: parent.appending(name))
+        let parent = isOutside ? trails.own : trails.nested
+        let place = Place(file: element.file, line: element.place.line, trail: parent.appending(name))
         element.diagnostics.report(
             .missingProperty, at: place, message ?? "\(schema.noun) needs \(name), and it is missing or empty",
             remedy: remedy ?? "add \(name)")

@@ -9,11 +9,14 @@ struct NetworkSecurityGroupDraft: ResourceDraft {
     var location: String
     var guid: UUID
     var flushConnection: Bool
+    /// Empty where they are `settled`.
     var rules: [SecurityRuleDraft]
+    /// What an earlier load made of the same text.
+    var settled: SettledRules?
 
     /// Default rules in documents are passed over: they are the same in every group. So are back references, which can
     /// dangle (FACTS a2).
-    init?(_ element: Element, _ settings: Settings) {
+    init?(_ element: Element, _ settings: Settings, _ texts: RuleTexts) {
         guard let fields = Fields(element, .networkSecurityGroup),
             let id = fields.identity(.networkSecurityGroup, settings.defaults)
         else { return nil }
@@ -22,7 +25,7 @@ struct NetworkSecurityGroupDraft: ResourceDraft {
         location = (fields.remark("location") ?? settings.defaults.location).lowercased()
         guid = fields.guid(of: id)
         flushConnection = fields.boolean("flushConnection") ?? false
-        rules = fields.elements("securityRules").compactMap { SecurityRuleDraft($0, of: id, limits: settings.limits) }
+        rules = fields.elements("securityRules").compactMap { texts.rule($0, of: id, limits: settings.limits) }
     }
 }
 
@@ -66,11 +69,14 @@ extension NetworkSecurityGroupDraft {
     }
 
     private func checkNames(_ diagnostics: Diagnostics) {
-        let defaults = NetworkSecurityGroup.defaultRules(of: id).map(\.name)
+        let defaults = Dictionary(
+            NetworkSecurityGroup.defaultRules(of: id).map { ($0.name.lowercased(), $0.name) }
+        ) { first, _ in first }
         var seen: [String: Int] = [:]
+        seen.reserveCapacity(rules.count)
         for (index, rule) in rules.enumerated() where !rule.name.isEmpty {
             let folded = rule.name.lowercased()
-            if let taken = defaults.first(where: { $0.lowercased() == folded }) {
+            if let taken = defaults[folded] {
                 diagnostics.report(
                     .securityRuleConflict, at: rule.place,
                     "Security rule \(shown(rule.name)) conflicts with the default rule \(taken).",

@@ -2,9 +2,25 @@ import JSONText
 import NSGModel
 
 /// A resource as its document states it, with references that have not been followed.
-protocol ResourceDraft {
+protocol ResourceDraft: Sendable {
     var id: ResourceID { get }
     var place: Place { get }
+}
+
+/// What one policy file holds, by itself.
+struct DocumentDrafts {
+    var networkSecurityGroups: [NetworkSecurityGroupDraft] = []
+    var virtualNetworks: [VirtualNetworkDraft] = []
+    var networkInterfaces: [NetworkInterfaceDraft] = []
+    var applicationSecurityGroups: [ApplicationSecurityGroupDraft] = []
+    var routeTables: [RouteTableDraft] = []
+    var virtualMachines: [VirtualMachineDraft] = []
+    var loadBalancers: [LoadBalancerDraft] = []
+    var flowLogs: [FlowLogDraft] = []
+    var managers: [NetworkManagerDraft] = []
+
+    /// Some resource could not be read so far that others can find it.
+    var isPartial = false
 }
 
 /// What the policy files hold, read and not yet connected.
@@ -29,8 +45,32 @@ struct PolicyDrafts {
     var balancers = ResourceIndex("load balancer")
     var logs = ResourceIndex("flow log")
 
-    /// Some resource could not be read so far that others can find it.
+    /// See `DocumentDrafts`.
     var isPartial = false
+
+    /// Adds what a document holds, but for what is defined already, which is reported.
+    mutating func add(_ document: DocumentDrafts, _ diagnostics: Diagnostics) {
+        add(document.networkSecurityGroups, to: \.networkSecurityGroups, \.groups, diagnostics)
+        add(document.virtualNetworks, to: \.virtualNetworks, \.networks, diagnostics)
+        add(document.networkInterfaces, to: \.networkInterfaces, \.interfaces, diagnostics)
+        add(document.applicationSecurityGroups, to: \.applicationSecurityGroups, \.applicationGroups, diagnostics)
+        add(document.routeTables, to: \.routeTables, \.tables, diagnostics)
+        add(document.virtualMachines, to: \.virtualMachines, \.machines, diagnostics)
+        add(document.loadBalancers, to: \.loadBalancers, \.balancers, diagnostics)
+        add(document.flowLogs, to: \.flowLogs, \.logs, diagnostics)
+        for manager in document.managers { managers.add(manager, diagnostics) }
+        if document.isPartial { isPartial = true }
+    }
+
+    private mutating func add<Draft: ResourceDraft>(
+        _ drafts: [Draft], to list: WritableKeyPath<PolicyDrafts, [Draft]>,
+        _ index: WritableKeyPath<PolicyDrafts, ResourceIndex>, _ diagnostics: Diagnostics
+    ) {
+        for draft in drafts
+        where self[keyPath: index].insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics) {
+            self[keyPath: list].append(draft)
+        }
+    }
 }
 
 /// Network managers and what they hold, each list by the id of its holder, since what is inside in one document stands

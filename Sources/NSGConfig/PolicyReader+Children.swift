@@ -1,11 +1,20 @@
 import JSONText
 import NSGModel
 
-// After the last document: children join their parents.
-extension PolicyReader {
-    /// Consumes the reader. `isPartial`: some document was no JSON.
-    consuming func finish(isPartial: Bool) -> PolicyDrafts {
-        if isPartial { drafts.isPartial = true }
+/// After the last document: children join their parents.
+struct ChildrenJoiner {
+    private let settings: Settings
+    private let diagnostics: Diagnostics
+    private var drafts: PolicyDrafts
+
+    init(_ drafts: PolicyDrafts, _ settings: Settings, _ diagnostics: Diagnostics) {
+        self.drafts = drafts
+        self.settings = settings
+        self.diagnostics = diagnostics
+    }
+
+    /// What the documents hold, whole.
+    consuming func drafts(with children: [PolicyReader.Child]) -> PolicyDrafts {
         let holders = Holders(drafts)
         // Parents first, since a rule's collection may be a child itself.
         for depth in 1...3 {
@@ -28,7 +37,7 @@ extension PolicyReader {
         }
     }
 
-    private mutating func join(_ child: Child, _ holders: Holders) {
+    private mutating func join(_ child: PolicyReader.Child, _ holders: Holders) {
         let index = drafts.index(ofParentsOf: child.kind)
         guard let parent = child.parent else {
             child.element.report(
@@ -60,7 +69,7 @@ extension PolicyReader {
     }
 
     /// What a network manager holds.
-    private mutating func joinManager(_ child: Child, _ parent: ResourceID) {
+    private mutating func joinManager(_ child: PolicyReader.Child, _ parent: ResourceID) {
         switch child.kind {
         case .networkGroup:
             if let group = complete(NetworkGroupDraft(child.element, in: parent)) {
@@ -130,7 +139,7 @@ extension Element {
         var renamed = members
         renamed[at].value.kind = .string(String(last))
         return Element(
-            value: JSONValue(.object(renamed), position: value.position), path: path, file: file,
+            value: JSONValue(.object(renamed), position: value.position), trail: trail, file: file,
             diagnostics: diagnostics)
     }
 

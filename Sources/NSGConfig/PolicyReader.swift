@@ -1,11 +1,12 @@
 import JSONText
 import NSGModel
 
-/// Reads policy files in all their shapes (C1), one after the other.
+/// Reads a policy file in all its shapes (C1).
 struct PolicyReader {
     let settings: Settings
     let diagnostics: Diagnostics
-    var drafts = PolicyDrafts()
+    let texts: RuleTexts
+    private(set) var drafts = DocumentDrafts()
     private(set) var children: [Child] = []
 
     /// A rule, subnet or other part that stands beside its parent, as templates and some lists of `az` have it.
@@ -16,8 +17,9 @@ struct PolicyReader {
         var parent: Reference?
     }
 
-    init(_ settings: Settings, _ diagnostics: Diagnostics) {
+    init(_ settings: Settings, _ diagnostics: Diagnostics, _ texts: RuleTexts) {
         self.settings = settings
+        self.texts = texts
         self.diagnostics = diagnostics
     }
 
@@ -155,27 +157,23 @@ struct PolicyReader {
         let element = written.renamedToLastSegment()
         switch kind {
         case .networkSecurityGroup:
-            keep(NetworkSecurityGroupDraft(element, settings), in: \.networkSecurityGroups, \.groups)
+            keep(NetworkSecurityGroupDraft(element, settings, texts), in: \.networkSecurityGroups)
         case .virtualNetwork:
             let draft = VirtualNetworkDraft(element, settings.defaults)
             if draft?.hasUnreadSubnets == true { drafts.isPartial = true }
-            keep(draft, in: \.virtualNetworks, \.networks)
+            keep(draft, in: \.virtualNetworks)
         case .networkInterface:
-            keep(
-                NetworkInterfaceDraft(element, settings.defaults, settings.limits), in: \.networkInterfaces,
-                \.interfaces)
+            keep(NetworkInterfaceDraft(element, settings.defaults, settings.limits), in: \.networkInterfaces)
         case .applicationSecurityGroup:
-            keep(
-                ApplicationSecurityGroupDraft(element, settings.defaults), in: \.applicationSecurityGroups,
-                \.applicationGroups)
+            keep(ApplicationSecurityGroupDraft(element, settings.defaults), in: \.applicationSecurityGroups)
         case .routeTable:
-            keep(RouteTableDraft(element, settings.defaults), in: \.routeTables, \.tables)
+            keep(RouteTableDraft(element, settings.defaults), in: \.routeTables)
         case .virtualMachine:
-            keep(VirtualMachineDraft(element, settings.defaults), in: \.virtualMachines, \.machines)
+            keep(VirtualMachineDraft(element, settings.defaults), in: \.virtualMachines)
         case .loadBalancer:
-            keep(LoadBalancerDraft(element, settings.defaults), in: \.loadBalancers, \.balancers)
+            keep(LoadBalancerDraft(element, settings.defaults), in: \.loadBalancers)
         case .flowLog:
-            keep(FlowLogDraft(element, settings.defaults), in: \.flowLogs, \.logs)
+            keep(FlowLogDraft(element, settings.defaults), in: \.flowLogs)
         case .networkManager: keepManager(NetworkManagerDraft(element, settings.defaults))
         case .securityRule, .subnet, .peering, .route, .networkGroup, .staticMember, .securityAdminConfiguration,
             .ruleCollection, .adminRule:
@@ -183,21 +181,12 @@ struct PolicyReader {
         }
     }
 
-    private mutating func keep<Draft: ResourceDraft>(
-        _ draft: Draft?, in list: WritableKeyPath<PolicyDrafts, [Draft]>,
-        _ index: WritableKeyPath<PolicyDrafts, ResourceIndex>
-    ) {
-        guard let draft else {
-            drafts.isPartial = true
-            return
-        }
-        if drafts[keyPath: index].insert(draft.id, at: draft.place, names: [draft.id.name], diagnostics) {
-            drafts[keyPath: list].append(draft)
-        }
+    private mutating func keep<Draft>(_ draft: Draft?, in list: WritableKeyPath<DocumentDrafts, [Draft]>) {
+        if let draft { drafts[keyPath: list].append(draft) } else { drafts.isPartial = true }
     }
 
     private mutating func keepManager(_ manager: NetworkManagerDraft?) {
         if manager?.isPartial ?? true { drafts.isPartial = true }
-        if let manager { drafts.managers.add(manager, diagnostics) }
+        keep(manager, in: \.managers)
     }
 }

@@ -8,6 +8,8 @@ struct Located<Value> {
     var place: Place
 }
 
+extension Located: Sendable where Value: Sendable {}
+
 /// One side of a security rule: source or destination.
 struct RuleSideDraft {
     enum Side: String {
@@ -17,13 +19,23 @@ struct RuleSideDraft {
         /// Azure's name of a property of this side, as a message or a document writes it.
         func property(_ suffix: String) -> String { rawValue + suffix }
         func parameter(_ suffix: String) -> String { (self == .source ? "Source" : "Destination") + suffix }
+
+        /// Made once: each rule is asked for all of them.
+        var addressProperties: [String] { self == .source ? Self.addressesOfSource : Self.addressesOfDestination }
+        var portProperties: [String] { self == .source ? Self.portsOfSource : Self.portsOfDestination }
+
+        private static let addresses = ["AddressPrefix", "AddressPrefixes", "ApplicationSecurityGroups"]
+        private static let addressesOfSource = addresses.map(Side.source.property)
+        private static let addressesOfDestination = addresses.map(Side.destination.property)
+        private static let portsOfSource = ["PortRange", "PortRanges"].map(Side.source.property)
+        private static let portsOfDestination = ["PortRange", "PortRanges"].map(Side.destination.property)
     }
 
     enum Addresses {
         /// A fault was reported.
         case unread
         case any
-        case prefixes([Located<IPPrefix>])
+        case prefixes([IPPrefix])
         case serviceTag(ServiceTag, Place)
         case applicationSecurityGroups([Reference], Place)
     }
@@ -32,30 +44,44 @@ struct RuleSideDraft {
     /// Empty after a report.
     var ports: [PortRange]
 
-    var prefixes: [Located<IPPrefix>] {
+    var prefixes: [IPPrefix] {
         if case .prefixes(let prefixes) = addresses { prefixes } else { [] }
     }
 
-    init(_ side: Side, _ fields: Fields, rule: ResourceID, limits: Limits) {
+    var namesPlatformTag: Bool { if case .serviceTag(let tag, _) = addresses { tag.isPlatform } else { false } }
+
+    init(_ side: Side, _ fields: Fields, rule: SecurityRuleIdentity, limits: Limits) {
         addresses = RuleAddressReader(side: side, fields: fields, rule: rule, limits: limits).addresses()
         ports = RulePortReader(side: side, fields: fields, rule: rule).ports()
+    }
+
+    /// Where the prefixes of a side stand, in their order: only faults ask.
+    static func places(ofPrefixesOf side: Side, in fields: Fields) -> [Place] {
+        let names = side.addressProperties
+        if let single = fields[names[0]] { return [single.place] }
+        return fields[names[1]]?.elements()?.map(\.place) ?? []
     }
 }
 
 extension Fields {
     /// Of properties that exclude each other the one that is given; nil after a report if it is none or several.
-    fileprivate func exactlyOne(of names: [String], parameters: [String], rule: ResourceID) -> (
-        index: Int, element: Element
-    )? {
-        let given = names.enumerated().compactMap { index, name in self[name].map { (index: index, element: $0) } }
-        if given.count == 1 { return given.first }
+    fileprivate func exactlyOne(
+        of names: [String], parameters: @autoclosure () -> [String], rule: SecurityRuleIdentity
+    ) -> (index: Int, element: Element)? {
+        var given: (index: Int, element: Element)?
+        var others: [(index: Int, element: Element)] = []
+        for (index, name) in names.enumerated() {
+            guard let element = self[name] else { continue }
+            if given == nil { given = (index, element) } else { others.append((index, element)) }
+        }
+        if let given, others.isEmpty { return given }
         let message =
-            "Security rule \(shown(rule.description)) must specify a non empty value for exactly one of: "
-            + parameters.joined(separator: ", ") + "."
-        if given.count > 1 {
-            given[1].element.report(
+            "Security rule \(shown(rule.id.description)) must specify a non empty value for exactly one of: "
+            + parameters().joined(separator: ", ") + "."
+        if let given, let other = others.first {
+            other.element.report(
                 .conflictingProperties, message,
-                remedy: "keep one of \(given.map { names[$0.index] }.joined(separator: ", "))")
+                remedy: "keep one of \(([given] + others).map { names[$0.index] }.joined(separator: ", "))")
         } else {
             // A misspelt one has been reported already.
             guard !names.contains(where: { isMisspelt($0) }) else { return nil }
@@ -68,13 +94,15 @@ extension Fields {
 private struct RuleAddressReader {
     let side: RuleSideDraft.Side
     let fields: Fields
-    let rule: ResourceID
+    let rule: SecurityRuleIdentity
     let limits: Limits
 
     func addresses() -> RuleSideDraft.Addresses {
-        let names = ["AddressPrefix", "AddressPrefixes", "ApplicationSecurityGroups"].map(side.property)
-        let parameters = ["AddressPrefixes", "AddressPrefix", "ApplicationSecurityGroups"].map(side.parameter)
-        guard let given = fields.exactlyOne(of: names, parameters: parameters, rule: rule) else { return .unread }
+        let parameters = ["AddressPrefixes", "AddressPrefix", "ApplicationSecurityGroups"]
+        guard
+            let given = fields.exactlyOne(
+                of: side.addressProperties, parameters: parameters.map(side.parameter), rule: rule)
+        else { return .unread }
         return switch given.index {
         case 0: single(given.element)
         case 1: list(given.element)
@@ -86,8 +114,7 @@ private struct RuleAddressReader {
     private func single(_ element: Element) -> RuleSideDraft.Addresses {
         guard let text = element.text() else { return .unread }
         if text == "*" { return .any }
-        if let prefix = prefix(text, element) { return .prefixes([prefix]) }
-        if IPPrefix(text) != nil { return .unread }
+        if let read = IPPrefix.read(text) { return checked(read, text, element).map { .prefixes([$0]) } ?? .unread }
         if ServiceTag.isName(text), !["any", "all"].contains(text.lowercased()) {
             return .serviceTag(ServiceTag(text), element.place)
         }
@@ -99,18 +126,18 @@ private struct RuleAddressReader {
 
     private func list(_ element: Element) -> RuleSideDraft.Addresses {
         guard let elements = element.elements() else { return .unread }
-        let prefixes = elements.compactMap { element -> Located<IPPrefix>? in
+        let prefixes = elements.compactMap { element -> IPPrefix? in
             guard let text = element.text() else { return nil }
-            if let prefix = prefix(text, element) { return prefix }
+            if let read = IPPrefix.read(text) { return checked(read, text, element) }
             if text == "*" || ServiceTag.isName(text) {
                 reportUnsupported(text, element)
-            } else if IPPrefix(text) == nil {
+            } else {
                 reportInvalid(text, element, remedy: "write an address or a prefix such as 10.1.0.0/16")
             }
             return nil
         }
         guard prefixes.count == elements.count else { return .unread }
-        reportOverlaps(prefixes, element.diagnostics)
+        reportOverlaps(prefixes, elements)
         return .prefixes(prefixes)
     }
 
@@ -121,27 +148,26 @@ private struct RuleAddressReader {
         if references.count > limit {
             element.report(
                 .applicationSecurityGroupsPerRule,
-                "Security rule \(shown(rule.description)) names \(references.count) application security groups on a side, of at most \(limit).",
+                "Security rule \(shown(rule.id.description)) names \(references.count) application security groups on a side, of at most \(limit).",
                 remedy: "split the rule, or join groups")
         }
         return references.count == elements.count ? .applicationSecurityGroups(references, element.place) : .unread
     }
 
-    /// Nil if the text is no prefix, without a report, or one with host bits, after it.
-    private func prefix(_ text: String, _ element: Element) -> Located<IPPrefix>? {
-        guard let prefix = IPPrefix(text) else { return nil }
-        guard !IPPrefix.hasHostBits(text) else {
-            reportInvalid(text, element, remedy: "bits are set beyond the length: write \(prefix)")
-            return nil
-        }
-        return Located(value: prefix, place: element.place)
+    /// Nil, after a report, for a prefix with host bits.
+    private func checked(
+        _ read: (prefix: IPPrefix, hasHostBits: Bool), _ text: String, _ element: Element
+    ) -> IPPrefix? {
+        guard read.hasHostBits else { return read.prefix }
+        reportInvalid(text, element, remedy: "bits are set beyond the length: write \(read.prefix)")
+        return nil
     }
 
     private func reportInvalid(_ text: String, _ element: Element, remedy: String) {
         let word = text.lowercased()
         element.report(
             .securityRuleInvalidAddressPrefix,
-            "Security rule \(shown(rule.description)) has invalid Address prefix. Value provided: \(shown(text))",
+            "Security rule \(shown(rule.id.description)) has invalid Address prefix. Value provided: \(shown(text))",
             remedy: word == "any" || word == "all" ? "write * for every address" : remedy)
     }
 
@@ -149,23 +175,25 @@ private struct RuleAddressReader {
         element.report(
             .securityRuleParameterContainsUnsupportedValue,
             """
-            Security rule parameter \(side.parameter("AddressPrefix")) for rule with Id \(shown(rule.description)) cannot specify \
+            Security rule parameter \(side.parameter("AddressPrefix")) for rule with Id \(shown(rule.id.description)) cannot specify \
             existing VIRTUALNETWORK, INTERNET, AZURELOADBALANCER, '*' or system tags. Unsupported value used: \(shown(text)).
             """, remedy: "give the tag a rule of its own, with \(side.property("AddressPrefix"))")
     }
 
     /// Prefixes lie apart or inside one another, so each is compared with the widest before it. O(n log n).
-    private func reportOverlaps(_ prefixes: [Located<IPPrefix>], _ diagnostics: Diagnostics) {
-        var widest: Located<IPPrefix>?
-        for next in prefixes.sorted(by: { $0.value < $1.value }) {
-            guard let cover = widest, cover.value.overlaps(next.value) else {
+    private func reportOverlaps(_ prefixes: [IPPrefix], _ elements: [Element]) {
+        guard prefixes.count > 1 else { return }
+        var widest: IPPrefix?
+        for index in prefixes.indices.sorted(by: { prefixes[$0] < prefixes[$1] }) {
+            let next = prefixes[index]
+            guard let cover = widest, cover.overlaps(next) else {
                 widest = next
                 continue
             }
-            diagnostics.report(
-                .overlappingSubnetsNotPermittedInSecurityRule, at: next.place,
-                "Security rule \(shown(rule.description)) holds overlapping prefixes: \(cover.value) and \(next.value).",
-                remedy: "remove \(next.value), which \(cover.value) covers")
+            elements[index].report(
+                .overlappingSubnetsNotPermittedInSecurityRule,
+                "Security rule \(shown(rule.id.description)) holds overlapping prefixes: \(cover) and \(next).",
+                remedy: "remove \(next), which \(cover) covers")
         }
     }
 }
@@ -173,12 +201,13 @@ private struct RuleAddressReader {
 private struct RulePortReader {
     let side: RuleSideDraft.Side
     let fields: Fields
-    let rule: ResourceID
+    let rule: SecurityRuleIdentity
 
     func ports() -> [PortRange] {
-        let names = ["PortRange", "PortRanges"].map(side.property)
-        let parameters = ["PortRanges", "PortRange"].map(side.parameter)
-        guard let given = fields.exactlyOne(of: names, parameters: parameters, rule: rule) else { return [] }
+        guard
+            let given = fields.exactlyOne(
+                of: side.portProperties, parameters: ["PortRanges", "PortRange"].map(side.parameter), rule: rule)
+        else { return [] }
         if given.index == 0 { return port(given.element).map { [$0] } ?? [] }
         guard let elements = given.element.elements() else { return [] }
         let ports = elements.compactMap { element -> PortRange? in
@@ -209,7 +238,7 @@ private struct RulePortReader {
     private func reportAnyInList(_ element: Element) {
         element.report(
             .securityRuleParameterContainsInvalidPortRanges,
-            "Security rule parameter \(side.parameter("PortRanges")) for rule with Id \(shown(rule.description)) cannot specify '*'.",
+            "Security rule parameter \(side.parameter("PortRanges")) for rule with Id \(shown(rule.id.description)) cannot specify '*'.",
             remedy: "write \"\(side.property("PortRange"))\": \"*\" in place of the list")
     }
 }

@@ -60,7 +60,7 @@ extension Configuration {
                 let noun = rule.kind == .admin ? "Security admin rule" : "Security rule"
                 diagnostics.report(
                     .securityRuleInvalidAddressPrefix,
-                    at: Place(file: rule.location?.file ?? "", line: rule.location?.line ?? 0, path: .root),
+                    at: Place(file: rule.location?.file ?? "", line: rule.location?.line ?? 0, trail: .root),
                     "\(noun) \(shown(rule.id.description)) has invalid Address prefix. Value provided: \(shown(tag.description))",
                     remedy: ServiceTagFile.remedy(forUnknown: tag, in: file, settings, diagnostics))
             }

@@ -49,7 +49,7 @@ extension ServiceTagFile {
     private static func isShort(_ source: SourceText, _ diagnostics: Diagnostics) -> Bool {
         guard source.bytes.count > limit else { return true }
         diagnostics.report(
-            .limitReached, at: Place(file: source.name, line: 0, path: .root),
+            .limitReached, at: Place(file: source.name, line: 0, trail: .root),
             "the file has \(source.bytes.count) bytes, of at most \(limit)",
             remedy: "take the file as Microsoft publishes it: it has about 4 MB")
         return false
@@ -107,11 +107,11 @@ extension ServiceTagFile.Entry {
         var prefixes: [IPPrefix] = []
         prefixes.reserveCapacity(values.count)
         for (index, value) in values.enumerated() {
-            if let text = value.string, let prefix = IPPrefix(text), !IPPrefix.hasHostBits(text) {
-                prefixes.append(prefix)
+            if let text = value.string, let read = IPPrefix.read(text), !read.hasHostBits {
+                prefixes.append(read.prefix)
             } else {
                 let wrong = Element(
-                    value: value, path: list.path.appending(index), file: list.file, diagnostics: list.diagnostics)
+                    value: value, trail: list.trail.appending(index), file: list.file, diagnostics: list.diagnostics)
                 _ = wrong.prefix()
             }
         }

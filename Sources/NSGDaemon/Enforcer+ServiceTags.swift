@@ -45,7 +45,7 @@ extension Enforcer {
     ) -> Result<ServiceTagUpdate, ServiceTagRefusal> {
         var update = ServiceTagUpdate(from: before, to: file, wanted)
         retireNumbers()
-        guard let policy = Policy(wanted, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt) else {
+        guard let policy = compiled(wanted) else {
             return .failure(.refused(Self.tooManyRules.description))
         }
         do throws(KernelError) {
@@ -79,7 +79,7 @@ extension Enforcer {
 
     /// The documents in force as they are kept for a start with faulty ones, with the new file; nil where none are kept.
     private func lastGood(with source: SourceText) -> ConfigurationSources? {
-        var sources = state.lastGoodSources()
+        var sources = state.lastGood.sources()
         sources?.serviceTags = SourceText(name: StateFolder.serviceTagsName, bytes: source.bytes)
         return sources
     }

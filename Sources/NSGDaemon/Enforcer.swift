@@ -22,6 +22,8 @@ actor Enforcer {
     private let enforcement: Enforcement
     private let cut: ConnectionCut
     var numbering: RuleNumbering
+    /// What the documents in force hold, so that a reload reads those that have changed.
+    private var documents = DocumentCache()
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
     /// An earlier run ended in the middle of an evaluation, with whatever policy.
@@ -59,7 +61,7 @@ actor Enforcer {
         enforcement = Enforcement(store: store)
         cut = ConnectionCut(enforcement: enforcement)
         tablePort = store.portID
-        let stored = state.numbering()
+        let stored = state.numbers.read()
         if let problem = stored.problem { journal.log(.warning, problem) }
         numbering = stored.numbering ?? RuleNumbering()
         // What flows carry and the numbers' file does not know is not given to other rules.
@@ -77,7 +79,7 @@ actor Enforcer {
             return .success(FirstPolicy(policy: policy, sources: sources))
         } catch {
             error.faults.forEach(report)
-            guard let sources = state.lastGoodSources(), let policy = try? load(sources).policy else {
+            guard let sources = state.lastGood.sources(), let policy = try? load(sources).policy else {
                 return .failure(StartFailure(description: ReloadOutcome.faulty(error.faults).message))
             }
             journal.log(.warning, "the documents have faults; the last policy without any is loaded instead")
@@ -94,23 +96,22 @@ actor Enforcer {
         self.observer = observer
         evaluated = policyOfEarlierRun(for: first.policy)
         owesEvaluation = state.owesEvaluation
-        var outcome = enforce(first.policy, first.sources)
+        var outcome = enforce(first.policy, first.sources, isFirst: true)
         record(outcome)
-        if !outcome.isSuccess, let sources = state.lastGoodSources(), let last = try? load(sources).policy {
+        if !outcome.isSuccess, let sources = state.lastGood.sources(), let last = try? load(sources).policy {
             // A full disk, say, cannot keep the numbers of new rules; those of the last policy are kept already.
-            outcome = enforce(last, nil)
+            outcome = enforce(last, nil, isFirst: true)
             history.withLock { $0.isLastGood = outcome.isSuccess }
             record(outcome)
         }
         scheduleAudit()
-        UnusedMemory.release()
         return outcome
     }
 
     /// With what live flows were evaluated before this run began; nil where no group asks for that (S6).
     private func policyOfEarlierRun(for first: Policy) -> Policy? {
         guard first.estate.networkSecurityGroups.values.contains(where: \.flushConnection),
-            let sources = state.lastGoodSources()
+            let sources = state.lastGood.sources()
         else { return nil }
         return try? load(sources).policy
     }
@@ -119,7 +120,6 @@ actor Enforcer {
 
     /// Reads the documents again; what changed is sent (E3).
     func reload() -> ReloadOutcome {
-        defer { UnusedMemory.release() }
         let outcome: ReloadOutcome
         do throws(ConfigurationFaults) {
             retireNumbers()
@@ -136,30 +136,46 @@ actor Enforcer {
     private func load(
         from folder: String
     ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
-        try load(ConfigurationFolder.read(folder, serviceTags: state.serviceTags))
+        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags)
+        return try load(sources, reusing: &documents)
     }
 
     private func load(
         _ sources: ConfigurationSources
     ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
-        let configuration = try configuration(from: sources)
+        var others = DocumentCache()
+        return try load(sources, reusing: &others)
+    }
+
+    private func load(
+        _ sources: ConfigurationSources, reusing cache: inout DocumentCache
+    ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
+        let configuration = try configuration(from: sources, reusing: &cache)
         let unfit = links.faults(of: configuration.estate.bindings)
         guard unfit.isEmpty else { throw ConfigurationFaults(unfit) }
-        return (Policy(configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt), sources)
+        return (compiled(configuration), sources)
+    }
+
+    /// Nil where there are more rules than numbers.
+    func compiled(_ configuration: Configuration) -> Policy? {
+        Policy(
+            configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt,
+            after: policy.withLock { $0 })
     }
 
     var deviceAddresses: [String: [IPAddress]] { links.deviceAddresses }
 
-    func enforce(_ wanted: Policy, _ sources: ConfigurationSources?) -> ReloadOutcome {
+    func enforce(_ wanted: Policy, _ sources: ConfigurationSources?, isFirst: Bool = false) -> ReloadOutcome {
         finishSweep()
         let before = policy.withLock { $0 }
         do throws(KernelError) {
             // On disk before the swap: a flow may carry a new number from that instant on (E4).
-            if wanted.numbering != numbering { try state.store(wanted.numbering) }
+            if !wanted.numbering.unsaved.isEmpty { try state.numbers.store(wanted.numbering) }
         } catch {
             return .refused("the rules' numbers cannot be kept, so the policy was not changed: \(error)")
         }
         numbering = wanted.numbering
+        numbering.noteSaved()
         let review = review(to: wanted)
         if review != nil { note(owesEvaluation: true) }
         tell(wanted)
@@ -175,11 +191,22 @@ actor Enforcer {
             policy.withLock { $0 = inForce }
             let notes = wanted.configuration.notes + [evaluateFlows(by: review, with: inForce)].compactMap(\.self)
             if !summary.isUnchanged { releaseFlows(allowedBy: inForce) }
-            // Last: a run that ends before leaves the evaluation of flows to the next one.
-            keepLastGood(sources)
-            if !owesEvaluation { note(owesEvaluation: false) }
+            if isFirst { settle(sources) } else { settleLater(sources) }
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
         }
+    }
+
+    /// What a change leaves to be done. A run that ends before has the documents before it as its last good ones, and
+    /// leaves the evaluation of flows to the next one.
+    private func settle(_ sources: ConfigurationSources?) {
+        keepLastGood(sources)
+        if !owesEvaluation { note(owesEvaluation: false) }
+        UnusedMemory.release()
+    }
+
+    /// Once its outcome has been told, and before anything else happens here.
+    private func settleLater(_ sources: ConfigurationSources?) {
+        executor.queue.async { [self] in assumeIsolated { $0.settle(sources) } }
     }
 
     /// What a change of policy asks of live flows; nil where it asks nothing (S6).
@@ -261,7 +288,7 @@ actor Enforcer {
 
     private func rebuilt(_ wanted: Policy) -> Policy? {
         salt = "\(Clock.sinceEpoch)"
-        return Policy(wanted.configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt)
+        return compiled(wanted.configuration)
     }
 
     /// In order with the packets, which come by the same queue: those of the swap that follows come after. Not waited
@@ -274,7 +301,7 @@ actor Enforcer {
     private func keepLastGood(_ sources: ConfigurationSources?) {
         guard let sources else { return }
         do throws(KernelError) {
-            try state.storeLastGood(sources)
+            try state.lastGood.store(sources)
         } catch {
             journal.log(.warning, "the documents cannot be kept for a start with faulty ones: \(error)")
         }
@@ -283,6 +310,7 @@ actor Enforcer {
     func retireNumbers() {
         // Another time will do, where it would be waited for.
         guard let observer, !observer.isBehind, let present = policy.withLock({ $0 }),
+            numbering.isWorthRetiring(absentFrom: present.book),
             let live = observer.executor.queue.sync(execute: { observer.assumeIsolated { $0.numbersInUse() } })
         else { return }
         numbering.retire(absentFrom: present.book, carriedBy: live)
@@ -344,9 +372,7 @@ actor Enforcer {
         reportUnfitDevices()
         guard let present = policy.withLock({ $0 }), before != deviceAddresses,
             present.configuration.estate.hasAddressesFromDevices,
-            let policy = Policy(
-                present.configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt),
-            policy.ruleset != present.ruleset
+            let policy = compiled(present.configuration), policy.ruleset != present.ruleset
         else { return }
         record(enforce(policy, nil))
     }

@@ -96,6 +96,7 @@ private struct ListComparison {
     private var known: [Pair: Bool] = [:]
 
     mutating func isEqual(_ before: PolicyList, _ after: PolicyList) -> Bool {
+        if before.version == after.version { return true }
         let pair = Pair(before: before.key, after: after.key)
         if let result = known[pair] { return result }
         let result = before.rules.elementsEqual(after.rules) { $0.decides(like: $1) }

@@ -21,13 +21,14 @@ package struct Policy: Sendable {
     /// - Parameters:
     ///   - deviceAddresses: addresses of this machine's devices by name: those of a `host` interface whose document has none (C3).
     ///   - numbering: what is given already; the policy's own `numbering` continues it.
+    ///   - earlier: a policy whose parts are taken over where they are the same.
     package init?(
         _ configuration: Configuration, deviceAddresses: [String: [IPAddress]] = [:], numbering: RuleNumbering,
-        salt: String = ""
+        salt: String = "", after earlier: Policy? = nil
     ) {
         self.configuration = configuration
         let estate = configuration.estate.completed(by: deviceAddresses)
-        book = PolicyBook(estate)
+        book = PolicyBook(estate, after: earlier?.book)
         evaluator = Evaluator(book)
         names = ChainNames(book)
         var numbering = numbering

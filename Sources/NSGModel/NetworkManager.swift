@@ -83,7 +83,7 @@ extension Estate {
         managers(of: network).flatMap { manager, groups in
             manager.configurations.flatMap { $0.rules(for: groups, in: network) }
                 .filter { $0.direction == direction }
-                .sorted { ($0.priority, $0.id) < ($1.priority, $1.id) }
+                .sorted(by: SecurityRule.precedes)
         }
     }
 
@@ -98,6 +98,13 @@ extension Estate {
     func prefixes(ofNetworksIn group: ResourceID) -> [IPPrefix] {
         let members = networkManagers.values.lazy.flatMap(\.networkGroups).first { $0.id == group }?.members ?? []
         return members.compactMap { virtualNetworks[$0] }.flatMap(\.addressSpace)
+    }
+}
+
+extension SecurityRule {
+    /// Among the admin rules of one manager. Ids are texts to be made, and seldom asked for.
+    fileprivate static func precedes(_ left: SecurityRule, _ right: SecurityRule) -> Bool {
+        left.priority == right.priority ? left.id < right.id : left.priority < right.priority
     }
 }
 

@@ -61,7 +61,38 @@ package struct PolicyList: Hashable, Sendable {
         package var memberships: [ResourceID]
     }
 
-    package var key: Key
+    /// Tells a list from those of other policies. Lists of one version have the same key, and rules that are equal but for
+    /// descriptions and places in documents; what is made of a list's meaning can be kept by its version.
+    package final class Version: Hashable, Sendable {
+        fileprivate init() {}
+        package static func == (left: Version, right: Version) -> Bool { left === right }
+        package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+    }
+
+    package let key: Key
     /// In the order in which they are tried.
-    package var rules: [ResolvedRule]
+    package let rules: [ResolvedRule]
+    package let version: Version
+
+    init(key: Key, rules: [ResolvedRule], version: Version? = nil) {
+        self.key = key
+        self.rules = rules
+        self.version = version ?? Version()
+    }
+
+    /// By content: the version is a shorter word for part of it.
+    package static func == (left: Self, right: Self) -> Bool { left.key == right.key && left.rules == right.rules }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(key)
+        hasher.combine(rules)
+    }
+}
+
+extension ResolvedRule {
+    /// See `PolicyList.Version`.
+    func isEqualButForRemarks(to other: ResolvedRule) -> Bool {
+        rule.isEqualButForRemarks(to: other.rule) && source == other.source && destination == other.destination
+            && sourcePorts == other.sourcePorts && destinationPorts == other.destinationPorts
+            && sourceParts == other.sourceParts && destinationParts == other.destinationParts
+    }
 }

@@ -19,7 +19,14 @@ package struct ResourceID: Hashable, Comparable, Sendable, CustomStringConvertib
     /// The id of a child: `…/virtualNetworks/v` to `…/virtualNetworks/v/subnets/s`.
     package func child(_ type: String, _ name: String) -> ResourceID { ResourceID("\(description)/\(type)/\(name)") }
 
-    package var name: String { segments.last.map(String.init) ?? "" }
+    package var name: String {
+        let text = description.utf8
+        // As most ids are: without a slash at the end.
+        if let slash = text.lastIndex(of: UInt8(ascii: "/")), text.index(after: slash) != text.endIndex {
+            return String(description[text.index(after: slash)...])
+        }
+        return segments.last.map(String.init) ?? ""
+    }
     package var subscription: String { value(after: "subscriptions") ?? "" }
     package var resourceGroup: String { value(after: "resourcegroups") ?? "" }
 
@@ -37,7 +44,7 @@ package struct ResourceID: Hashable, Comparable, Sendable, CustomStringConvertib
     /// The last type of the id, such as `networkSecurityGroups`, as written; "" where there is none.
     package var type: String { segments.dropLast().last.map(String.init) ?? "" }
 
-    private var segments: [Substring] { description.split(separator: "/") }
+    private var segments: [Substring] { description.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) } }
 
     private func value(after key: String) -> String? {
         let parts = segments

@@ -2,7 +2,7 @@ import NetworkTypes
 
 /// The addresses that scopes stand for (S10, S11). Tags and groups are looked up once: a tag may have thousands of
 /// prefixes, and many rules name it.
-struct ScopeExpansion {
+struct ScopeExpansion: Sendable {
     private let estate: Estate
     private let members: [ResourceID: [IPPrefix]]
     private var known: [Key: AddressSet] = [:]
@@ -11,17 +11,39 @@ struct ScopeExpansion {
     private struct Key: Hashable {
         var scope: AddressScope
         var network: ResourceID?
+
+        init(_ scope: AddressScope, in network: VirtualNetwork) {
+            self.scope = scope
+            self.network = scope == .serviceTag(.virtualNetwork) ? network.id : nil
+        }
     }
 
-    init(_ estate: Estate) {
+    /// - Parameter earlier: that of an estate before this one, whose tags need no sorting again where they are the same.
+    init(_ estate: Estate, after earlier: ScopeExpansion?) {
         self.estate = estate
         members = estate.membersOfApplicationSecurityGroups
+        for (key, addresses) in earlier?.known ?? [:] {
+            guard case .serviceTag(let tag) = key.scope, !tag.isComputed,
+                estate.serviceTags[tag.key] == earlier?.estate.serviceTags[tag.key]
+            else { continue }
+            known[key] = addresses
+        }
+    }
+
+    /// Whether scopes that stand for what is defined elsewhere stand for what they stood for in an earlier estate.
+    mutating func isUnchanged(
+        _ scopes: Set<AddressScope>, in network: VirtualNetwork, since earlier: ScopeExpansion
+    ) -> Bool {
+        for scope in scopes where earlier.known[Key(scope, in: network)] != addresses(scope, in: network) {
+            return false
+        }
+        return true
     }
 
     /// On interfaces of `network`.
     mutating func addresses(_ scope: AddressScope, in network: VirtualNetwork) -> AddressSet {
         switch scope {
-        case .any: return .all
+        case .any: return Self.anyAddress
         case .prefixes(let prefixes): return AddressSet(prefixes)
         case .either(let scopes):
             var union = AddressSet()
@@ -29,7 +51,7 @@ struct ScopeExpansion {
             return union
         case .serviceTag, .applicationSecurityGroups, .networkGroup: break
         }
-        let key = Key(scope: scope, network: scope == .serviceTag(.virtualNetwork) ? network.id : nil)
+        let key = Key(scope, in: network)
         if let found = known[key] { return found }
         let found = lookUp(scope, in: network)
         known[key] = found
@@ -37,17 +59,25 @@ struct ScopeExpansion {
     }
 
     mutating func resolved(_ rule: SecurityRule, in network: VirtualNetwork) -> ResolvedRule {
-        var ports = IntervalSet(rule.destinationPorts.map(\.bounds))
+        var ports = Self.ports(rule.destinationPorts)
         // The tag stands for 168.63.129.16:53. It is the only item of its side: a document that lists it beside others is
         // refused, as one set of ports could not hold for both.
         if rule.destination == .serviceTag(.azurePlatformDNS) { ports = ports.intersection(IntervalSet([53...53])) }
         return ResolvedRule(
             rule: rule, source: addresses(rule.source, in: network),
-            sourcePorts: IntervalSet(rule.sourcePorts.map(\.bounds)),
+            sourcePorts: Self.ports(rule.sourcePorts),
             destination: addresses(rule.destination, in: network), destinationPorts: ports,
             sourceParts: parts(of: rule.source, in: network), destinationParts: parts(of: rule.destination, in: network)
         )
     }
+
+    /// Of most rules they are any, which is stored once.
+    private static func ports(_ ranges: [PortRange]) -> IntervalSet<UInt16> {
+        ranges == [.any] ? anyPort : IntervalSet(ranges.map(\.bounds))
+    }
+
+    private static let anyPort = IntervalSet<UInt16>.all
+    private static let anyAddress = AddressSet.all
 
     private mutating func parts(of scope: AddressScope, in network: VirtualNetwork) -> [AddressPart] {
         guard case .either = scope else { return [] }
@@ -65,6 +95,15 @@ struct ScopeExpansion {
 }
 
 extension AddressScope {
+    /// What in it is defined elsewhere.
+    var outside: [AddressScope] {
+        switch self {
+        case .any, .prefixes: []
+        case .serviceTag, .applicationSecurityGroups, .networkGroup: [self]
+        case .either(let scopes): scopes.flatMap(\.outside)
+        }
+    }
+
     /// Each named item by itself, once, then all prefixes as one. What is listed side by side means their union.
     fileprivate var parts: [AddressScope] {
         var (named, prefixes): ([AddressScope], [IPPrefix]) = ([], [])

@@ -103,23 +103,40 @@ package enum AddressScope: Hashable, Sendable {
 
 /// One rule of a list: of a network security group or of a network manager. Ports are never empty: "any" is one full
 /// range.
-package struct SecurityRule: Hashable, Sendable {
-    package var id: ResourceID
-    /// What the rule belongs to: its security group, or the collection of an admin rule.
-    package var owner: ResourceID
-    package var name: String
-    package var description: String
-    package var `protocol`: RuleProtocol
-    package var source: AddressScope
-    package var sourcePorts: [PortRange]
-    package var destination: AddressScope
-    package var destinationPorts: [PortRange]
-    package var access: Access
-    package var priority: Priority
-    package var direction: Direction
-    package var kind: RuleKind
-    /// Where a written rule stands; nil for a default rule.
-    package var location: SourceLocation?
+///
+/// Copies share what they hold until one is changed: documents, policies and their lists all have the same rules.
+package struct SecurityRule: Sendable {
+    private struct Content: Hashable, Sendable {
+        /// Nil for what owner, kind and name make it.
+        var writtenID: ResourceID?
+        var owner: ResourceID
+        var name: String
+        var description: String
+        var `protocol`: RuleProtocol
+        var access: Access
+        var direction: Direction
+        var kind: RuleKind
+        var priority: Priority
+        var source: AddressScope
+        var sourcePorts: [PortRange]
+        var destination: AddressScope
+        var destinationPorts: [PortRange]
+        var location: SourceLocation?
+    }
+
+    private final class Shared: Sendable {
+        let content: Content
+        init(_ content: Content) { self.content = content }
+    }
+
+    private var shared: Shared
+    private var content: Content { shared.content }
+
+    private mutating func change(_ edit: (inout Content) -> Void) {
+        var content = content
+        edit(&content)
+        shared = Shared(content)
+    }
 
     /// - Parameter owner: nil for what the id says.
     package init(
@@ -128,24 +145,114 @@ package struct SecurityRule: Hashable, Sendable {
         sourcePorts: [PortRange], destination: AddressScope, destinationPorts: [PortRange], access: Access,
         priority: Priority, direction: Direction, kind: RuleKind = .custom, location: SourceLocation? = nil
     ) {
-        self.id = id
-        self.owner = owner ?? id.parent ?? id
-        self.name = name
-        self.description = description
-        self.protocol = `protocol`
-        self.source = source
-        self.sourcePorts = sourcePorts
-        self.destination = destination
-        self.destinationPorts = destinationPorts
-        self.access = access
-        self.priority = priority
-        self.direction = direction
-        self.kind = kind
-        self.location = location
+        let owner = owner ?? id.parent ?? id
+        self.init(
+            writtenID: id.description == Self.id(name, kind, in: owner)?.description ? nil : id, owner: owner,
+            name: name,
+            description: description, protocol: `protocol`, source: source, sourcePorts: sourcePorts,
+            destination: destination, destinationPorts: destinationPorts, access: access, priority: priority,
+            direction: direction, kind: kind, location: location)
+    }
+
+    /// - Parameter writtenID: nil where it is what owner, kind and name make it, letter by letter.
+    package init(
+        writtenID: ResourceID?, owner: ResourceID, name: String, description: String = "", protocol: RuleProtocol,
+        source: AddressScope,
+        sourcePorts: [PortRange], destination: AddressScope, destinationPorts: [PortRange], access: Access,
+        priority: Priority, direction: Direction, kind: RuleKind = .custom, location: SourceLocation? = nil
+    ) {
+        shared = Shared(
+            Content(
+                writtenID: writtenID, owner: owner, name: name, description: description, protocol: `protocol`,
+                access: access, direction: direction, kind: kind, priority: priority, source: source,
+                sourcePorts: sourcePorts, destination: destination, destinationPorts: destinationPorts,
+                location: location))
+    }
+
+    /// Nil where it is what owner, kind and name make it.
+    package var writtenID: ResourceID? { content.writtenID }
+    /// As written, or made of the owner's: most are, and with ten thousand rules the texts would be most of what they take.
+    package var id: ResourceID { content.writtenID ?? Self.id(name, kind, in: owner) ?? owner }
+
+    /// Nil for what belongs to nothing that has an id.
+    private static func id(_ name: String, _ kind: RuleKind, in owner: ResourceID) -> ResourceID? {
+        switch kind {
+        case .custom: owner.child("securityRules", name)
+        case .default: owner.child("defaultSecurityRules", name)
+        case .admin: owner.child("rules", name)
+        case .platform: nil
+        }
+    }
+
+    /// What the rule belongs to: its security group, or the collection of an admin rule.
+    package var owner: ResourceID { content.owner }
+    package var kind: RuleKind { content.kind }
+
+    package var name: String {
+        get { content.name }
+        set { change { $0.name = newValue } }
+    }
+    package var description: String {
+        get { content.description }
+        set { change { $0.description = newValue } }
+    }
+    package var `protocol`: RuleProtocol {
+        get { content.protocol }
+        set { change { $0.protocol = newValue } }
+    }
+    package var source: AddressScope {
+        get { content.source }
+        set { change { $0.source = newValue } }
+    }
+    package var sourcePorts: [PortRange] {
+        get { content.sourcePorts }
+        set { change { $0.sourcePorts = newValue } }
+    }
+    package var destination: AddressScope {
+        get { content.destination }
+        set { change { $0.destination = newValue } }
+    }
+    package var destinationPorts: [PortRange] {
+        get { content.destinationPorts }
+        set { change { $0.destinationPorts = newValue } }
+    }
+    package var access: Access {
+        get { content.access }
+        set { change { $0.access = newValue } }
+    }
+    package var priority: Priority {
+        get { content.priority }
+        set { change { $0.priority = newValue } }
+    }
+    package var direction: Direction {
+        get { content.direction }
+        set { change { $0.direction = newValue } }
+    }
+    /// Where a written rule stands; nil for a default rule.
+    package var location: SourceLocation? {
+        get { content.location }
+        set { change { $0.location = newValue } }
     }
 
     package var isDefault: Bool { kind == .default }
     package var isNoAdminRule: Bool { kind.isNoAdminRule(name) }
     package var qualifiedName: String { kind.qualifiedName(of: name) }
     package var flowLogName: String { kind.flowLogName(of: name) }
+}
+
+extension SecurityRule: Hashable {
+    package static func == (left: Self, right: Self) -> Bool {
+        left.shared === right.shared || left.content == right.content
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(content) }
+
+    /// Whether the rules differ at most in their descriptions, and in where they stand in documents.
+    package func isEqualButForRemarks(to other: SecurityRule) -> Bool {
+        if shared === other.shared { return true }
+        var (mine, others) = (content, other.content)
+        (mine.description, others.description) = ("", "")
+        (mine.location, others.location) = (nil, nil)
+        return mine == others
+    }
 }

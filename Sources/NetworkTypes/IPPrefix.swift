@@ -3,7 +3,9 @@ package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible
     /// The first address of the prefix.
     package let address: IPAddress
     /// 0...32 for IPv4, 0...128 for IPv6.
-    package let length: Int
+    package var length: Int { Int(bits) }
+    /// In a byte: estates hold many thousand prefixes.
+    private let bits: UInt8
 
     /// The prefix of `length` bits that holds `address`; bits beyond the length are cleared. Nil if the length is out
     /// of range.
@@ -16,30 +18,31 @@ package struct IPPrefix: Hashable, Comparable, Sendable, CustomStringConvertible
             guard (0...128).contains(length) else { return nil }
             self.address = .v6(IPv6Address(address.value & ~(UInt128.max >> length)))
         }
-        self.length = length
+        bits = UInt8(length)
     }
 
     /// One address as a prefix of full length.
     package init(_ address: IPAddress) {
         self.address = address
-        length = address.family == .ipv4 ? 32 : 128
+        bits = address.family == .ipv4 ? 32 : 128
     }
 
     /// Reads `10.0.0.0/8`, `fd00::/8` or a bare address. Host bits are cleared; compare `hasHostBits(_:)` to refuse
     /// them.
     package init?(_ text: some StringProtocol) {
-        guard let (address, length) = Self.parts(of: text), let prefix = IPPrefix(address, length: length) else {
-            return nil
-        }
-        self = prefix
+        guard let read = Self.read(text) else { return nil }
+        self = read.prefix
     }
 
     /// Whether a well-formed prefix is written with bits beyond its length, as in `10.0.0.1/8`.
-    package static func hasHostBits(_ text: some StringProtocol) -> Bool {
-        guard let (address, length) = parts(of: text), let prefix = IPPrefix(address, length: length) else {
-            return false
+    package static func hasHostBits(_ text: some StringProtocol) -> Bool { read(text)?.hasHostBits ?? false }
+
+    /// The prefix as `init(_:)` reads it, and whether it is written with bits beyond its length.
+    package static func read(_ text: some StringProtocol) -> (prefix: IPPrefix, hasHostBits: Bool)? {
+        guard let (address, length) = Self.parts(of: text), let prefix = IPPrefix(address, length: length) else {
+            return nil
         }
-        return prefix.address != address
+        return (prefix, prefix.address != address)
     }
 
     private static func parts(of text: some StringProtocol) -> (IPAddress, Int)? {

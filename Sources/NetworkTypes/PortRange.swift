@@ -12,19 +12,29 @@ package struct PortRange: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// Reads `*`, `443` or `8000-8010` (0...65535, ascending, digits only). Azure writes no blanks; neither are they
     /// read.
     package init?(_ text: some StringProtocol) {
-        if text == "*" {
-            self = .any
-            return
+        // Concrete from here: security groups hold thousands.
+        guard let bounds = Self.bounds(of: String(text)) else { return nil }
+        self.bounds = bounds
+    }
+
+    private static func bounds(of text: String) -> ClosedRange<UInt16>? {
+        if text == "*" { return any.bounds }
+        var first: UInt32?
+        var number: UInt32 = 0
+        var digits = 0
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39 where digits < 5:
+                number = number * 10 + UInt32(byte - 0x30)
+                digits += 1
+            case UInt8(ascii: "-") where first == nil && digits > 0:
+                first = number
+                (number, digits) = (0, 0)
+            default: return nil
+            }
         }
-        let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-        let numbers = parts.compactMap { part in
-            (1...5).contains(part.utf8.count) && part.utf8.allSatisfy { (0x30...0x39).contains($0) }
-                ? UInt16(part) : nil
-        }
-        guard numbers.count == parts.count, let first = numbers.first, let last = numbers.last, first <= last else {
-            return nil
-        }
-        bounds = first...last
+        guard digits > 0, number <= UInt16.max, first ?? 0 <= number else { return nil }
+        return UInt16(first ?? number)...UInt16(number)
     }
 
     package func contains(_ port: UInt16) -> Bool { bounds.contains(port) }

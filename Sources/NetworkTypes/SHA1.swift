@@ -3,36 +3,57 @@
 package enum SHA1 {
     /// 20 bytes. O(n).
     package static func digest(of message: some Collection<UInt8>) -> [UInt8] {
+        words(of: message).flatMap(\.bigEndianBytes)
+    }
+
+    /// The digest as five words, the first the most significant. O(n).
+    package static func words(of message: some Collection<UInt8>) -> [UInt32] {
         var block = Array(message)
         block.append(0x80)
-        block += Array(repeating: 0, count: (120 - block.count % 64) % 64)
+        block += repeatElement(0, count: (120 - block.count % 64) % 64)
         block += (UInt64(message.count) * 8).bigEndianBytes
 
-        var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
-        var words = [UInt32](repeating: 0, count: 80)
-        for start in stride(from: 0, to: block.count, by: 64) {
+        var state = State()
+        for start in stride(from: 0, to: block.count, by: 64) { state.take(block, from: start) }
+        return [state.a, state.b, state.c, state.d, state.e]
+    }
+
+    private struct State {
+        var a: UInt32 = 0x6745_2301
+        var b: UInt32 = 0xefcd_ab89
+        var c: UInt32 = 0x98ba_dcfe
+        var d: UInt32 = 0x1032_5476
+        var e: UInt32 = 0xc3d2_e1f0
+
+        /// 64 bytes.
+        mutating func take(_ bytes: [UInt8], from start: Int) {
+            var words = InlineArray<80, UInt32>(repeating: 0)
             for index in 0..<16 {
-                words[index] = block[(start + 4 * index)..<(start + 4 * index + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+                let at = start + 4 * index
+                words[index] =
+                    UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8
+                    | UInt32(bytes[at + 3])
             }
             for index in 16..<80 {
                 words[index] = rotate(
                     words[index - 3] ^ words[index - 8] ^ words[index - 14] ^ words[index - 16], by: 1)
             }
-            var (a, b, c, d, e) = (state[0], state[1], state[2], state[3], state[4])
-            for index in 0..<80 {
-                let (mix, constant): (UInt32, UInt32) =
-                    switch index / 20 {
-                    case 0: ((b & c) | (~b & d), 0x5a82_7999)
-                    case 1: (b ^ c ^ d, 0x6ed9_eba1)
-                    case 2: ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc)
-                    default: (b ^ c ^ d, 0xca62_c1d6)
-                    }
-                let next = rotate(a, by: 5) &+ mix &+ e &+ constant &+ words[index]
-                (a, b, c, d, e) = (next, a, rotate(b, by: 30), c, d)
-            }
-            for (index, word) in [a, b, c, d, e].enumerated() { state[index] &+= word }
+            let before = self
+            for index in 0..<20 { step((b & c) | (~b & d), 0x5a82_7999, words[index]) }
+            for index in 20..<40 { step(b ^ c ^ d, 0x6ed9_eba1, words[index]) }
+            for index in 40..<60 { step((b & c) | (b & d) | (c & d), 0x8f1b_bcdc, words[index]) }
+            for index in 60..<80 { step(b ^ c ^ d, 0xca62_c1d6, words[index]) }
+            a &+= before.a
+            b &+= before.b
+            c &+= before.c
+            d &+= before.d
+            e &+= before.e
         }
-        return state.flatMap(\.bigEndianBytes)
+
+        private mutating func step(_ mix: UInt32, _ constant: UInt32, _ word: UInt32) {
+            let next = rotate(a, by: 5) &+ mix &+ e &+ constant &+ word
+            (a, b, c, d, e) = (next, a, rotate(b, by: 30), c, d)
+        }
     }
 
     private static func rotate(_ word: UInt32, by count: UInt32) -> UInt32 { word << count | word >> (32 - count) }

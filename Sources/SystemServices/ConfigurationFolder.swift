@@ -13,7 +13,8 @@ package enum ConfigurationFolder {
         var faults: [Fault] = []
         func text(_ name: String, at path: String, isNeeded: Bool, limit: Int = limit) -> SourceText? {
             do throws(KernelError) {
-                return SourceText(name: name, bytes: try Files.read(path, limit: limit))
+                let bytes = try Files.read(path, limit: limit)
+                return SourceText(name: name, bytes: bytes, fingerprint: SourceText.Fingerprint(of: bytes))
             } catch {
                 if isNeeded || !error.isAbsence { faults.append(.unreadableFile(name, reason: "\(error)")) }
                 return nil
@@ -40,4 +41,13 @@ package enum ConfigurationFolder {
 extension KernelError {
     /// `ENOENT`
     package var isAbsence: Bool { errno == 2 }
+}
+
+extension SourceText.Fingerprint {
+    /// SipHash under the key that the standard library draws for each process.
+    package init(of bytes: [UInt8]) {
+        var hasher = Hasher()
+        unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        self.init(count: bytes.count, hash: hasher.finalize())
+    }
 }

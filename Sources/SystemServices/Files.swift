@@ -15,19 +15,37 @@ package enum Files {
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw KernelError(errno: EINVAL, doing: operation, object: "it is not a regular file")
         }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: min(max(Int(clamping: status.st_size) + 1, 4096), 1 << 20))
+        // One more than the size, so that its end is seen at once.
+        var bytes = try read(
+            descriptor, upTo: min(max(Int(clamping: status.st_size), 4095), limit) + 1, doing: operation)
         while true {
-            let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw KernelError(errno: errno, doing: operation) }
-            if count == 0 { return bytes }
+            let more = try read(descriptor, upTo: 1 << 16, doing: operation)
+            if more.isEmpty && bytes.count <= limit { return bytes }
             // Counted as it is read: a file may grow, and some of the kernel's state no size.
-            guard bytes.count + count <= limit else {
+            guard bytes.count + more.count <= limit else {
                 throw KernelError(errno: EFBIG, doing: operation, object: "it is longer than \(limit) bytes")
             }
-            bytes += chunk[..<count]
+            bytes += more
         }
+    }
+
+    /// At most `most` bytes; fewer only at the end of the file.
+    private static func read(_ descriptor: Int32, upTo most: Int, doing operation: String) throws(KernelError)
+        -> [UInt8]
+    {
+        var failure: Int32 = 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: most) { buffer, count in
+            while count < most {
+                let free = unsafe UnsafeMutableBufferPointer(rebasing: buffer[count...])
+                let taken = unsafe Glibc.read(descriptor, free.baseAddress, free.count)
+                if taken < 0, errno == EINTR { continue }
+                if taken < 0 { failure = errno }
+                guard taken > 0 else { return }
+                count += taken
+            }
+        }
+        guard failure == 0 else { throw KernelError(errno: failure, doing: operation) }
+        return bytes
     }
 
     /// Names of the entries that end in `suffix`, in the order of their bytes, without hidden ones.
@@ -55,24 +73,40 @@ package enum Files {
     package static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o640) throws(KernelError) {
         let operation = "write \(path)"
         let temporary = "\(path).\(getpid()).new"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode_t(mode))
-        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: operation) }
         do throws(KernelError) {
-            do throws(KernelError) {
-                try write(bytes, to: descriptor, doing: operation)
-                guard fsync(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
-            } catch {
-                close(descriptor)
-                throw error
-            }
-            // Some file systems report a failed write only here.
-            guard close(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
+            try store(bytes, in: temporary, flags: O_CREAT | O_TRUNC, mode: mode, doing: operation)
             guard unsafe Glibc.rename(temporary, path) == 0 else { throw KernelError(errno: errno, doing: operation) }
         } catch {
             unsafe unlink(temporary)
             throw error
         }
         try synchronize(folder(of: path), doing: operation)
+    }
+
+    /// Writes a file that nobody opens before another names it: its name lasts when another of the folder is replaced.
+    package static func write(_ path: String, _ bytes: [UInt8], mode: UInt32 = 0o640) throws(KernelError) {
+        try store(bytes, in: path, flags: O_CREAT | O_TRUNC, mode: mode, doing: "write \(path)")
+    }
+
+    /// Adds to the end of a file that is there; on disk when it returns. After an error the file may end in a part of it.
+    package static func append(_ bytes: [UInt8], to path: String) throws(KernelError) {
+        try store(bytes, in: path, flags: O_APPEND, mode: 0, doing: "write \(path)")
+    }
+
+    private static func store(
+        _ bytes: [UInt8], in path: String, flags: Int32, mode: UInt32, doing operation: String
+    ) throws(KernelError) {
+        let descriptor = unsafe open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, mode_t(mode))
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: operation) }
+        do throws(KernelError) {
+            try write(bytes, to: descriptor, doing: operation)
+            guard fdatasync(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        // Some file systems report a failed write only here.
+        guard close(descriptor) == 0 else { throw KernelError(errno: errno, doing: operation) }
     }
 
     /// Gives a file another name in the same folder in one step, and makes that last; a file that had the name is

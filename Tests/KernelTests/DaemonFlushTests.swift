@@ -159,20 +159,21 @@ struct DaemonFlushTests {
         try TestNetwork.with(Self.estate([], flushing: true, logs: false)) { network in
             let first = try network.startDaemon()
             let kept = "\(network.folder)/last-good"
-            try run(["cp", "\(network.folder)/state/last-good.json", kept])
+            try run(["cp", "-r", "\(network.folder)/state/last-good", kept])
             try network.write(Self.estate([Self.web, Self.dns], flushing: true, logs: false))
             try first.reload()
             try Self.open(network, .straight)
             first.kill()
             // What a kill in the middle of the evaluation leaves, and the documents from before it.
-            try run(["cp", kept, "\(network.folder)/state/last-good.json"])
+            try run(["rm", "-r", "\(network.folder)/state/last-good"])
+            try run(["cp", "-r", kept, "\(network.folder)/state/last-good"])
             try run(["touch", "\(network.folder)/state/evaluation-owed"])
             try network.write(Self.estate([], flushing: true, logs: false))
 
             let second = try network.startDaemon()
             #expect(second.journal.contains("2 connections were ended"))
             #expect(try Self.isSilent(network, .straight))
-            #expect(try network.router.run(["ls", "\(network.folder)/state"]).contains("last-good.json"))
+            #expect(try network.router.run(["ls", "\(network.folder)/state"]).contains("last-good"))
             #expect(try !network.router.run(["ls", "\(network.folder)/state"]).contains("evaluation-owed"))
             #expect(second.stop())
         }

@@ -146,7 +146,7 @@ struct FaultVolumeTests {
         var searches = 0
         for _ in 0..<1_000 { if diagnostics.mayCompare(with: 10_000) { searches += 1 } }
         #expect(searches == 30 && diagnostics.comparisons == Diagnostics.mostComparisons)
-        let place = Place(file: "a", line: 1, path: .root)
+        let place = Place(file: "a", line: 1, trail: .root)
         let other = Diagnostics()
         for _ in 0..<100 { other.report(.unknownValue, at: place, "", remedy: "") }
         #expect(!other.mayCompare(with: 1))
