@@ -57,6 +57,18 @@ package struct ChainNames: Sendable {
         String(SHA1.digest(of: Array(text.utf8)).map { hexadecimal($0) }.joined().prefix(count))
     }
 
+    /// Whether what earlier names named, as far as it is still there, has the same names; but for interfaces, which lists
+    /// do not refer to.
+    func keepsNames(of earlier: ChainNames) -> Bool {
+        let pairs = [
+            (groups, earlier.groups), (networks, earlier.networks), (applicationGroups, earlier.applicationGroups),
+            (networkGroups, earlier.networkGroups), (collections, earlier.collections),
+        ]
+        return networksOfGroup == earlier.networksOfGroup
+            && estate.serviceTagNames == earlier.estate.serviceTagNames
+            && pairs.allSatisfy { now, then in then.allSatisfy { id, name in now[id].map { $0 == name } ?? true } }
+    }
+
     // MARK: Policy lists
 
     func group(_ id: ResourceID) -> String { groups[id] ?? id.name }

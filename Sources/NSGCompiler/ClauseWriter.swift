@@ -58,7 +58,7 @@ struct ClauseWriter {
         return services.flatMap { service in
             ports.flatMap { port in
                 sources.flatMap { source in
-                    destinations.map { inFamily(service + port + source + $0) }
+                    destinations.map { inFamily(service.protocol + port + service.ports + source + $0) }
                 }
             }
         }
@@ -131,21 +131,22 @@ struct ClauseWriter {
 
     // MARK: Protocol and ports
 
+    /// nft writes the source port between the two.
+    private typealias ServiceSteps = (protocol: [Step], ports: [Step])
+
     private func services(
         _ condition: Condition, inSets: Bool, into builder: inout RulesetBuilder
-    ) -> [[Step]] {
-        guard case .among(let values) = condition else { return [[]] }
-        return Transport.all(in: values).flatMap { transport -> [[Step]] in
-            let beginning = transport.protocolSteps(into: &builder)
-            if transport.isWhole { return [beginning] }
+    ) -> [ServiceSteps] {
+        guard case .among(let values) = condition else { return [([], [])] }
+        return Transport.all(in: values).flatMap { transport -> [ServiceSteps] in
+            let beginning = Transport.steps(transport.numbers, into: &builder)
+            if transport.isWhole { return [(beginning, [])] }
             if transport.numbers == [IPProtocol.icmp.rawValue] {
-                return transport.ports.map {
-                    beginning + [.match(.icmpType, Self.portComparison($0))]
-                }
+                return transport.ports.map { (beginning, [.match(.icmpType, Self.portComparison($0))]) }
             }
             let ports = ports(
                 .among(IntervalSet(transport.ports)), .destinationPort, inSet: inSets, into: &builder)
-            return ports.map { beginning + $0 }
+            return ports.map { (beginning, $0) }
         }
     }
 
@@ -200,8 +201,6 @@ struct Transport {
         }
         return transports
     }
-
-    func protocolSteps(into builder: inout RulesetBuilder) -> [Step] { Self.steps(numbers, into: &builder) }
 
     static func steps(_ numbers: [UInt8], into builder: inout RulesetBuilder) -> [Step] {
         if numbers.count == 1 { return [.match(.protocol, .equals(UInt128(numbers[0])))] }

@@ -9,14 +9,11 @@ struct InterfaceCompiler {
     let book: PolicyBook
     let names: ChainNames
     let numbering: RuleNumbering
-    let packetCopy: (DecisionMark) -> Step?
+    let options: CompilerOptions
     /// Nil where no guest is held to its addresses.
     let guests: GuardCompiler.Addresses?
     /// On a further pass of one connection, whose label belongs to the first (KERNEL 4).
     let isAgain: Bool
-
-    /// How many levels of chains each list may take.
-    let levels: ListLevels
 
     /// The chain by which the interface is asked.
     func compile(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName {
@@ -25,9 +22,9 @@ struct InterfaceCompiler {
         rules += checkReceiver(binding, direction)
         rules += platformRules(binding, direction, into: &builder)
         if let admin = adminList(of: binding, direction) {
-            rules += entrances(of: admin, binding, into: &builder) { .goto($0) }
+            rules += entrances(of: admin, binding, builder) { .goto($0) }
         } else {
-            rules += groups(of: binding, direction, into: &builder)
+            rules += groups(of: binding, direction, builder)
         }
         return builder.fixed(base, rules)
     }
@@ -36,7 +33,7 @@ struct InterfaceCompiler {
     /// admin rules are asked, or no group.
     func compileGroups(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName? {
         guard adminList(of: binding, direction) != nil else { return nil }
-        let rules = groups(of: binding, direction, into: &builder)
+        let rules = groups(of: binding, direction, builder)
         guard !rules.isEmpty else { return nil }
         let base = names.interface(binding.networkInterface, direction, isAgain: isAgain) + "/groups"
         return builder.fixed(base, rules)
@@ -81,7 +78,7 @@ struct InterfaceCompiler {
             rules += compiled(
                 PlatformRules.blockSMTP, mail,
                 then: steps + (isAgain ? [.setLabel(FlowLabel.refused)] : [])
-                    + [packetCopy(mark)].compactMap(\.self) + [.verdict(.drop)], into: &builder)
+                    + [options.packetCopy(mark)].compactMap(\.self) + [.verdict(.drop)], into: &builder)
         }
         return rules
     }
@@ -155,26 +152,18 @@ struct InterfaceCompiler {
     }
 
     private func groups(
-        of binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
+        of binding: Binding, _ direction: Direction, _ builder: RulesetBuilder
     ) -> [Rule] {
         book.lists(of: binding.networkInterface, direction).filter { $0.key.level != .admin }.flatMap { list in
-            entrances(of: list, binding, into: &builder) { .jump($0) }
+            entrances(of: list, binding, builder) { .jump($0) }
         }
     }
 
     /// Into the chains of a list, which interfaces share: one for each family of addresses.
     private func entrances(
-        of list: PolicyList, _ binding: Binding, into builder: inout RulesetBuilder, by enter: (ChainName) -> Verdict
+        of list: PolicyList, _ binding: Binding, _ builder: RulesetBuilder, by enter: (ChainName) -> Verdict
     ) -> [Rule] {
         let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
-        let isAdmin = list.key.level == .admin
-        if builder.ruleset.chains[builder.fixedName(ListCompiler.entrance(use, .ipv4, names))] == nil {
-            var compiler = ListCompiler(
-                list: list, use: use, names: names, numbering: numbering, packetCopy: packetCopy,
-                levels: isAdmin ? levels.admin : levels.groups)
-            if isAdmin { compiler.next = builder.fixedName(FixedNames.groups(use.slot.side, isAgain: isAgain)) }
-            compiler.compile(into: &builder)
-        }
         return [(IPFamily.ipv4, UInt128(2)), (.ipv6, 10)].map { family, number in
             let entrance = builder.fixedName(ListCompiler.entrance(use, family, names))
             return Rule(.match(.family, .equals(number)), .verdict(enter(entrance)))
@@ -195,6 +184,11 @@ struct ListLevels {
 }
 
 extension RuleNumbering {
+    /// - Precondition: as below.
+    func assigned(to list: PolicyList) -> [RuleNumber] {
+        numbers(of: list) ?? list.rules.map { assigned(to: $0.rule) }
+    }
+
     /// - Precondition: `assign(to:)` was called with the policy's book.
     func assigned(to rule: SecurityRule) -> RuleNumber {
         guard let number = number(of: rule) else {

@@ -8,10 +8,11 @@ struct ListCompiler {
     let list: PolicyList
     let use: ListUse
     let names: ChainNames
-    let numbering: RuleNumbering
-    let packetCopy: (DecisionMark) -> Step?
+    /// Of the list's rules, in their order.
+    let numbers: [RuleNumber]
+    let options: CompilerOptions
     /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
-    var next: ChainName?
+    let next: ChainName?
     /// How many levels of chains there may be.
     let levels: Int
 
@@ -25,7 +26,6 @@ struct ListCompiler {
         let alternatives = list.rules.enumerated().flatMap { number, rule in
             rule.alternatives.map { (number: number, rule: $0) }
         }
-        let numbers = alternatives.map(\.number)
         let rules = alternatives.map(\.rule)
         var reached: Set<Int> = []
         var statistics = CompilerStatistics()
@@ -34,7 +34,7 @@ struct ListCompiler {
             var named = NamedSets()
             var table = ConditionTable()
             let clauses = rules.enumerated().compactMap { ordinal, rule in
-                Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &named, &table)
+                Clause(rule, family, ordinal: ordinal, outcome: .rule(alternatives[ordinal].number), &named, &table)
             }
             var tree = DecisionTree(
                 root: Self.entrance(use, family, names), base: base + "/branch",
@@ -52,7 +52,7 @@ struct ListCompiler {
     private func actionRule(_ number: Int) -> Rule {
         let rule = list.rules[number].rule
         var steps: [Step] = [.counter(names.counterName(of: NumberedRule(rule)))]
-        let label = numbering.assigned(to: rule)
+        let label = numbers[number]
         switch rule.access {
         case .allow, .alwaysAllow:
             if use.writesLabel { steps.append(.setLabel(FlowLabel.bits(label, in: use.slot))) }
@@ -61,7 +61,7 @@ struct ListCompiler {
             steps.append(.verdict(goesOn.map { .goto($0) } ?? .return))
         case .deny:
             if !use.writesLabel { steps.append(.setLabel(FlowLabel.refused)) }
-            steps += [packetCopy(.denied(use.slot, label))].compactMap(\.self) + [.verdict(.drop)]
+            steps += [options.packetCopy(.denied(use.slot, label))].compactMap(\.self) + [.verdict(.drop)]
         }
         return Rule(steps, comment: comment(rule))
     }

@@ -10,6 +10,11 @@ package struct CompilerOptions: Hashable, Sendable {
     /// See `RulesetBuilder`.
     package var salt: String
 
+    /// Nil where nobody reads copies.
+    func packetCopy(_ mark: DecisionMark) -> Step? {
+        packetLogGroup.map { .log(PacketCopy(group: $0, snapLength: snapLength, prefix: mark.description)) }
+    }
+
     package init(packetLogGroup: UInt16?, snapLength: UInt32 = 128, salt: String = "") {
         self.packetLogGroup = packetLogGroup
         self.snapLength = snapLength
@@ -34,14 +39,47 @@ package struct PolicyCompiler {
 
     package func ruleset() -> Ruleset { compiled().ruleset }
 
-    /// The same input gives the same ruleset.
-    package func compiled() -> (ruleset: Ruleset, statistics: CompilerStatistics) {
+    /// What a policy becomes; the same input gives the same.
+    package struct Output: Sendable {
+        package let ruleset: Ruleset
+        package let statistics: CompilerStatistics
+        /// For the compilation of the next policy.
+        package let lists: CompiledLists
+    }
+
+    /// O(rules of lists that the earlier policy did not have + objects).
+    package func compiled(after earlier: CompiledLists? = nil) -> Output {
         var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
+        let lists = CompiledLists(of: requests(builder), names: names, after: earlier)
+        lists.add(to: &builder)
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
         Skeleton.add(
             to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
             again: targets.again, prerouting: targets.prerouting)
-        return (builder.ruleset, builder.statistics)
+        return Output(ruleset: builder.ruleset, statistics: builder.statistics, lists: lists)
+    }
+
+    /// Every use of a list on a bound interface, once.
+    private func requests(_ builder: RulesetBuilder) -> [ListRequest] {
+        let levels = ListLevels(hasAdminLists: book.hasAdminLists)
+        let passes = Routers.bindings(in: book.estate).isEmpty ? [false] : [false, true]
+        var requests: [ListRequest] = []
+        var known: Set<ListUse> = []
+        for binding in book.estate.bindings {
+            for list in Direction.allCases.flatMap({ book.lists(of: binding.networkInterface, $0) }) {
+                for isAgain in passes {
+                    let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
+                    guard known.insert(use).inserted else { continue }
+                    let isAdmin = list.key.level == .admin
+                    let next = isAdmin ? builder.fixedName(FixedNames.groups(use.slot.side, isAgain: isAgain)) : nil
+                    let inputs = ListRequest.Inputs(
+                        version: list.version, numbers: numbering.assigned(to: list), options: options,
+                        levels: isAdmin ? levels.admin : levels.groups, next: next)
+                    requests.append(ListRequest(list: list, use: use, inputs: inputs))
+                }
+            }
+        }
+        return requests
     }
 
     /// What the trampolines of the skeleton lead to.
@@ -142,8 +180,8 @@ package struct PolicyCompiler {
         isAgain: Bool, _ guests: GuardCompiler.Addresses?, into builder: inout RulesetBuilder
     ) -> (entry: SetName, exit: SetName) {
         let compiler = InterfaceCompiler(
-            book: book, names: names, numbering: numbering, packetCopy: packetCopy, guests: guests,
-            isAgain: isAgain, levels: ListLevels(hasAdminLists: book.hasAdminLists))
+            book: book, names: names, numbering: numbering, options: options, guests: guests,
+            isAgain: isAgain)
         var elements: [DeviceSide: [SetElement]] = [:]
         var groups: [DeviceSide: [SetElement]] = [:]
         for binding in book.estate.bindings.sorted(by: { $0.device < $1.device }) {
@@ -190,7 +228,7 @@ package struct PolicyCompiler {
         let label = routers == nil ? FlowLabel.decided | FlowLabel.settled : FlowLabel.decided
         var steps: [Step] = isAgain ? [] : [.setLabel(label)]
         steps.append(.counter(counter))
-        steps += [packetCopy(isAgain ? .allowedAgain : .allowed)].compactMap(\.self) + [.verdict(.accept)]
+        steps += [options.packetCopy(isAgain ? .allowedAgain : .allowed)].compactMap(\.self) + [.verdict(.accept)]
         let rules = (isAgain ? [] : timeoutRules(into: &builder)) + (routers?.settling ?? [])
         return builder.content(isAgain ? "allowed-again" : "allowed", rules + [Rule(steps)])
     }
@@ -216,12 +254,6 @@ package struct PolicyCompiler {
             return [Field.inputDevice, .outputDevice].map { device in
                 Rule([.lookup(device, in: set)] + objects.map { .setTimeout($0.name) })
             }
-        }
-    }
-
-    private func packetCopy(_ mark: DecisionMark) -> Step? {
-        options.packetLogGroup.map {
-            .log(PacketCopy(group: $0, snapLength: options.snapLength, prefix: mark.description))
         }
     }
 }

@@ -3,7 +3,7 @@ import Nftables
 
 /// Collects chains and sets under names that hold a hash of their content, so that equal content is one object, and a
 /// name that is in the kernel already need not be sent (E3).
-struct RulesetBuilder {
+struct RulesetBuilder: Sendable {
     private(set) var ruleset: Ruleset
     var statistics = CompilerStatistics()
     /// Part of every hash: another salt gives every object a new name, which is how a damaged ruleset is replaced.
@@ -12,6 +12,14 @@ struct RulesetBuilder {
     init(table: String, salt: String) {
         ruleset = Ruleset(table: table)
         self.salt = salt
+    }
+
+    /// Takes over what another builder with the same salt has collected.
+    mutating func add(_ other: RulesetBuilder) {
+        ruleset.chains.merge(other.ruleset.chains) { chain, _ in chain }
+        ruleset.sets.merge(other.ruleset.sets) { set, _ in set }
+        ruleset.counters.formUnion(other.ruleset.counters)
+        statistics.add(other.statistics)
     }
 
     mutating func add(_ chain: Chain) { ruleset.chains[chain.name] = chain }

@@ -14,6 +14,7 @@ package struct Policy: Sendable {
     package let numbering: RuleNumbering
     package let ruleset: Ruleset
     package let statistics: CompilerStatistics
+    private let lists: CompiledLists
     private let bindings: [String: Binding]
 
     /// Nil if there are more versions of rules alive than numbers (a million).
@@ -36,7 +37,8 @@ package struct Policy: Sendable {
         self.numbering = numbering
         let flowLogs = configuration.settings.flowLogs
         let options = CompilerOptions(packetLogGroup: flowLogs.isEnabled ? flowLogs.nflogGroup : nil, salt: salt)
-        (ruleset, statistics) = PolicyCompiler(book, numbering: numbering, options: options).compiled()
+        let compiled = PolicyCompiler(book, numbering: numbering, options: options).compiled(after: earlier?.lists)
+        (ruleset, statistics, lists) = (compiled.ruleset, compiled.statistics, compiled.lists)
         bindings = Dictionary(estate.bindings.map { ($0.device, $0) }) { first, _ in first }
     }
 

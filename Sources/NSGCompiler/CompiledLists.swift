@@ -1,0 +1,77 @@
+import Dispatch
+import NSGModel
+import NetworkTypes
+import Nftables
+import Synchronization
+
+/// What each use of a policy list was compiled to, so that the next policy compiles only lists that changed.
+package struct CompiledLists: Sendable {
+    private var lists: [ListUse: CompiledList] = [:]
+    private var names: ChainNames?
+
+    package init() {}
+
+    /// Compiles the uses that are not known from an earlier policy, two or more at a time.
+    init(of requests: [ListRequest], names: ChainNames, after earlier: CompiledLists?) {
+        self.names = names
+        // A list's chains and sets hold names of what its rules refer to.
+        let known = earlier.flatMap { earlier in earlier.names.map(names.keepsNames) == true ? earlier.lists : nil } ?? [:]
+        var missing: [ListRequest] = []
+        for request in requests {
+            if let list = known[request.use], list.inputs == request.inputs {
+                lists[request.use] = list
+            } else {
+                missing.append(request)
+            }
+        }
+        for list in Self.compiled(missing, names) { lists[list.use] = list }
+    }
+
+    private static func compiled(_ requests: [ListRequest], _ names: ChainNames) -> [CompiledList] {
+        if requests.count == 1 { return [CompiledList(requests[0], names)] }
+        let done = Mutex<[CompiledList]>([])
+        DispatchQueue.concurrentPerform(iterations: requests.count) { index in
+            let list = CompiledList(requests[index], names)
+            done.withLock { $0.append(list) }
+        }
+        return done.withLock { $0 }
+    }
+
+    func add(to builder: inout RulesetBuilder) {
+        for list in lists.values { builder.add(list.part) }
+    }
+}
+
+/// One use of a list, with all that its chains depend on.
+struct ListRequest: Sendable {
+    let list: PolicyList
+    let use: ListUse
+    let inputs: Inputs
+
+    struct Inputs: Equatable, Sendable {
+        var version: PolicyList.Version
+        /// Of the rules, in their order.
+        var numbers: [RuleNumber]
+        var options: CompilerOptions
+        var levels: Int
+        /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
+        var next: ChainName?
+    }
+}
+
+private struct CompiledList: Sendable {
+    let use: ListUse
+    let inputs: ListRequest.Inputs
+    let part: RulesetBuilder
+
+    init(_ request: ListRequest, _ names: ChainNames) {
+        use = request.use
+        inputs = request.inputs
+        var builder = RulesetBuilder(table: FixedNames.table, salt: request.inputs.options.salt)
+        ListCompiler(
+            list: request.list, use: request.use, names: names, numbers: request.inputs.numbers,
+            options: request.inputs.options, next: request.inputs.next, levels: request.inputs.levels
+        ).compile(into: &builder)
+        part = builder
+    }
+}
