@@ -19,8 +19,8 @@ actor Enforcer {
     let options: DaemonOptions
     let state: StateFolder
     let journal: Journal
-    private let enforcement: Enforcement
-    private let cut: ConnectionCut
+    private var enforcement: Enforcement
+    private let cut = ConnectionCut()
     var numbering: RuleNumbering
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
@@ -57,7 +57,6 @@ actor Enforcer {
         state = try StateFolder(options.state)
         let store = try KernelRulesetStore()
         enforcement = Enforcement(store: store)
-        cut = ConnectionCut(enforcement: enforcement)
         tablePort = store.portID
         let stored = state.numbering()
         if let problem = stored.problem { journal.log(.warning, problem) }
@@ -210,7 +209,7 @@ actor Enforcer {
         // What the rules before let pass at the last moment has its connection by then.
         finishSweep()
         do throws(KernelError) {
-            let outcome = try cut(by: review, noting: &ended) { signOfLife.withLock { $0 }?() }
+            let outcome = try cut(by: review, noting: &ended, in: &enforcement) { signOfLife.withLock { $0 }?() }
             history.withLock { $0.flowsEnded += outcome.ended }
             owesEvaluation = outcome.failed != nil
             if !owesEvaluation { evaluated = inForce }
@@ -325,9 +324,11 @@ actor Enforcer {
         let elapsed = Clock.monotonic - swap.at
         if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
         lastSwap = nil
-        guard swap.leavesSomething, let wanted = policy.withLock({ $0?.ruleset }) else { return }
+        guard swap.leavesSomething else { return enforcement.prepare() }
+        guard let wanted = policy.withLock({ $0?.ruleset }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
+            enforcement.prepare()
             UnusedMemory.release()
         } catch {
             journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
@@ -388,6 +389,8 @@ actor Enforcer {
         lastTouch = Clock.monotonic
         guard let present = policy.withLock({ $0 }) else { return }
         finishSweep()
+        // An audit looks, whatever is known.
+        enforcement.distrust()
         let result = apply(present)
         let now = Timestamp(nanoseconds: Clock.sinceEpoch)
         switch result {

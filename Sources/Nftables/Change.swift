@@ -128,6 +128,7 @@ package struct Change: Hashable, Sendable {
     /// What makes the wanted set of one that nothing looks into: its differences where it can be edited.
     private static func bringing(_ present: NamedSet?, to wanted: NamedSet) -> [Operation] {
         guard let present else { return adding(wanted) }
+        if present.isEquivalent(to: wanted) { return [] }
         guard present.isEditable(to: wanted) else { return [.deleteSet(wanted.name)] + adding(wanted) }
         return ElementEdits(from: present.elements, to: wanted.elements).operations(on: wanted)
     }
@@ -182,5 +183,27 @@ package struct Change: Hashable, Sendable {
         sweep += difference.deadCounters.map { .deleteCounter($0) }
         // Time-outs stay as long as the table: with its object a live connection would lose the time-out it was given,
         // and take the kernel's own, of days.
+    }
+}
+
+extension Change {
+    /// Chains and sets that skeleton, build and swap make or edit, as far as they stay.
+    package var touched: (chains: [ChainName], sets: [SetName]) {
+        var chains: Set<ChainName> = []
+        var sets: Set<SetName> = []
+        for operations in [skeleton, build, swap] {
+            for operation in operations {
+                switch operation {
+                case .addChain(let name, _), .addRule(_, let name), .insertRule(_, _, let name),
+                    .replaceRule(_, let name, _), .deleteRule(_, let name), .flushChain(let name):
+                    chains.insert(name)
+                case .addSet(let set), .addElements(_, let set), .deleteElements(_, let set): sets.insert(set.name)
+                case .addTable, .wakeTable, .addCounter, .addTimeout, .deleteChain, .deleteSet, .deleteCounter,
+                    .deleteTimeout, .deleteTable:
+                    break
+                }
+            }
+        }
+        return (chains.filter { result.chains[$0] != nil }.sorted(), sets.filter { result.sets[$0] != nil }.sorted())
     }
 }

@@ -103,10 +103,11 @@ extension Ruleset {
             renamed.append(name)
         }
         for name in renamed {
-            chains[name]?.rules = chains[name]?.rules.map { rule in
+            guard let rules = chains[name]?.rules else { continue }
+            chains[name]?.rules = rules.map { rule in
                 rule.names(anyOf: names)
                     ? Rule(rule.steps.map { $0.renamingSet(names) }, comment: rule.comment) : rule
-            } ?? []
+            }
         }
     }
 }

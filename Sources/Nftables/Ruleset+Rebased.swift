@@ -25,10 +25,13 @@ extension Ruleset {
         return rebased
     }
 
-    /// Whether a trampoline leads to a chain of the same name and content as before, or to none that could be edited.
+    /// Whether a trampoline leads to a chain of the same name and content as before, or there is none that could be
+    /// edited or is in the way.
     private func leadsToTheSame(_ trampoline: ChainName, in old: Ruleset) -> Bool {
         guard let target = goal(of: trampoline), let chain = chains[target] else { return true }
-        return old.goal(of: trampoline) == target && old.chains[target]?.rules == chain.rules
+        let goal = old.goal(of: trampoline)
+        if goal == target { return old.chains[target]?.rules == chain.rules }
+        return goal == nil && old.chains[target] == nil
     }
 
     /// A chain in force that becomes a wanted one by so many operations.

@@ -62,6 +62,16 @@ extension KernelRulesetStore {
         return ruleset
     }
 
+    package func rules(of chain: ChainName, table: String) throws(KernelError) -> [Rule] {
+        var reader = ExpressionReader()
+        return try readRules(of: [chain], table: table, &reader)[chain] ?? []
+    }
+
+    package func elements(of set: NamedSet, table: String) throws(KernelError) -> [SetElement]? {
+        var reader = ExpressionReader()
+        return try readElements(of: set, table: table, &reader)
+    }
+
     private static let unreadable = SetElement(.device("not ours: elements that cannot be read"))
 
     private func readCounters(

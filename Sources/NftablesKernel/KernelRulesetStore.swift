@@ -26,6 +26,8 @@ package final class KernelRulesetStore: RulesetStore {
     /// `sk_sndbuf`, as getsockopt gives it: a batch may measure 32 bytes less.
     private var sendBuffer: Int
     private let sendBufferLimit: Int
+    /// Taken for what is free, for tests.
+    var freeMemory: Int?
 
     /// A part of `commitInParts`: the kernel holds its lock over all rulesets while it takes one in. Each commit goes over
     /// all chains of the table, some 10 ms of 20,000; so much takes about 100 ms.
@@ -105,6 +107,23 @@ package final class KernelRulesetStore: RulesetStore {
         }
         return try transact(batch.sealed(), table: table, expecting: current)
     }
+
+    package func check(_ change: Change) throws(KernelError) {
+        let table = change.result.table
+        // What is granted for the largest of them is the limit.
+        let swap = try SealedBatch.encoding(change.swap, table: table).bytes.count
+        enlargeSendBuffer(to: swap + Self.margin)
+        let isLarge = change.kernelMemory.bytes > Self.unquestioned
+        let limits = KernelLimits(
+            transactionBytes: sendBuffer - Self.margin, memory: isLarge ? freeMemory ?? FreeMemory.bytes : nil)
+        try limits.check(change) { (operations: [Operation]) throws(KernelError) in
+            operations == change.swap
+                ? swap : try SealedBatch.encoding(operations, table: table).bytes.count
+        }
+    }
+
+    /// A change that takes no more of the kernel's memory than this is not compared with what is free.
+    private static let unquestioned = 4 << 20
 
     /// An operation that cannot be encoded is named like one that the kernel refuses.
     private func encode(

@@ -6,15 +6,12 @@ internal import Nftables
 // prints them.
 
 extension Rule {
-    /// The most expressions that a rule may have (`NFT_RULE_MAXEXPRS`).
-    static let mostExpressions = 128
-
     /// Throws `EOPNOTSUPP` for a comparison that the field does not have, `ERANGE` for a value that does not fit it.
     func append(to expressions: inout [Expression]) throws(KernelError) {
         for step in steps { try step.append(to: &expressions) }
-        guard expressions.count <= Self.mostExpressions else {
+        guard expressions.count <= KernelLimits.expressionsPerRule else {
             throw KernelError(
-                errno: 7, doing: "encode a rule of \(expressions.count) expressions, where \(Self.mostExpressions) fit",
+                errno: 7, doing: "encode a rule of \(expressions.count) expressions, where \(KernelLimits.expressionsPerRule) fit",
                 object: "\(self)")
         }
     }

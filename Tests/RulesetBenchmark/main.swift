@@ -3,7 +3,7 @@
 
 import CShims
 import Glibc
-
+import NSGEngine
 import NetworkTypes
 import Nftables
 import NftablesKernel
@@ -106,3 +106,19 @@ if edits > 0 {
     for what in order { print("\(what): \(text(times[what] ?? [0])) ms") }
 }
 _ = try milliseconds("delete the table") { try store.commit([.deleteTable], table: table, expecting: nil) }
+
+print("-- through Enforcement")
+policy.edited = []
+var enforcement = Enforcement(store: store)
+let start = policy.ruleset
+_ = try milliseconds("apply to nothing") { try enforcement.apply(start) }
+_ = try milliseconds("sweep") { try enforcement.sweep(keeping: start) }
+milliseconds("prepare") { enforcement.prepare() }
+for number in 0..<edits {
+    policy.edited = [.init(list: number % 10, rule: 7 * number)]
+    let wanted = policy.ruleset
+    _ = try milliseconds("one rule: apply") { try enforcement.apply(wanted) }
+    _ = try milliseconds("one rule: sweep") { try enforcement.sweep(keeping: wanted) }
+    milliseconds("one rule: prepare") { enforcement.prepare() }
+}
+_ = try store.commit([.deleteTable], table: table, expecting: nil)
