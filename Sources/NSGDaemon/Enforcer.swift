@@ -361,7 +361,8 @@ actor Enforcer {
 
     /// Somebody else changed our table: looked at and healed at once, unless it was just now.
     func tableTouched() {
-        guard policy.withLock({ $0 }) != nil else { return }
+        // Events that were lost among those of our own commits are no change.
+        guard policy.withLock({ $0 }) != nil, !enforcement.isCurrent else { return }
         let now = Clock.monotonic
         guard now - lastTouch >= Self.healPause else {
             guard !isAuditDue else { return }

@@ -19,6 +19,12 @@ package struct Enforcement {
     /// From here on the kernel is asked again what it holds: for an audit, which finds what trust would miss.
     package mutating func distrust() { trusted = nil }
 
+    /// Whether nobody has changed any ruleset since our last commit. Cheap: one request.
+    package var isCurrent: Bool {
+        guard let trusted, let present = try? store.generation() else { return false }
+        return present == trusted.generation
+    }
+
     /// Derives what the next change needs to know of the table in force; for when nobody waits.
     package mutating func prepare() {
         guard let ruleset = trusted?.ruleset, trusted?.index == nil else { return }

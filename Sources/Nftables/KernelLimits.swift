@@ -67,7 +67,8 @@ package struct KernelLimits: Sendable {
         }
         for case .log(let copy) in rule.steps {
             try check(
-                copy.prefix.utf8.count, textBytes, "bytes in a log prefix", errno: 36, object: "\(chain): \(copy.prefix)"
+                copy.prefix.utf8.count, textBytes, "bytes in a log prefix", errno: 36,
+                object: "\(chain): \(copy.prefix)"
             )
         }
     }
@@ -91,7 +92,8 @@ package struct KernelLimits: Sendable {
         for chain in ruleset.chains.values where chain.attachpoint != nil {
             guard let depth = walk.depth(below: chain.name, at: 0) else {
                 throw KernelError(
-                    errno: 31, doing: "make a policy whose chains lead in a circle, or to one another more than "
+                    errno: 31,
+                    doing: "make a policy whose chains lead in a circle, or to one another more than "
                         + "\(Self.depth) deep", object: "chain \(walk.culprit ?? chain.name)")
             }
             try check(

@@ -56,7 +56,9 @@ extension Ruleset {
         for chain in chains.values {
             for rule in chain.rules {
                 for step in rule.steps {
-                    if case .verdict(let verdict) = step, let target = verdict.target { counts[target, default: 0] += 1 }
+                    if case .verdict(let verdict) = step, let target = verdict.target {
+                        counts[target, default: 0] += 1
+                    }
                 }
             }
         }

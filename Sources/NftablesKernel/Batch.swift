@@ -3,6 +3,10 @@ internal import Netlink
 package import NetworkTypes
 package import Nftables
 
+#if _endian(big)
+    #error("attributes are put together for little-endian machines")
+#endif
+
 /// The messages of one transaction while it is filled: one growing buffer. Only `sealed` gives something that can be
 /// sent.
 struct Batch {

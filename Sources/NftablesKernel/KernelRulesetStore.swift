@@ -31,7 +31,7 @@ package final class KernelRulesetStore: RulesetStore {
 
     /// A part of `commitInParts`: the kernel holds its lock over all rulesets while it takes one in. Each commit goes over
     /// all chains of the table, some 10 ms of 20,000; so much takes about 100 ms.
-    private static let partLimit = 2 << 20
+    package var partLimit = 2 << 20
     private static let margin = 64
 
     /// - Parameter ownership: of tables that are made from now on.
@@ -91,8 +91,8 @@ package final class KernelRulesetStore: RulesetStore {
         var current = expected
         var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
         var handles = RuleHandles()
-        enlargeSendBuffer(to: Self.partLimit + Self.margin)
-        let limit = min(Self.partLimit, sendBuffer - Self.margin)
+        enlargeSendBuffer(to: partLimit + Self.margin)
+        let limit = min(partLimit, sendBuffer - Self.margin)
         var batch = Batch(of: operations, firstSequence: nextSequence())
         for index in operations.indices {
             try encode(operations[index], index, from: &encoder, &handles, into: &batch) {

@@ -11,7 +11,9 @@ extension Rule {
         for step in steps { try step.append(to: &expressions) }
         guard expressions.count <= KernelLimits.expressionsPerRule else {
             throw KernelError(
-                errno: 7, doing: "encode a rule of \(expressions.count) expressions, where \(KernelLimits.expressionsPerRule) fit",
+                errno: 7,
+                doing:
+                    "encode a rule of \(expressions.count) expressions, where \(KernelLimits.expressionsPerRule) fit",
                 object: "\(self)")
         }
     }

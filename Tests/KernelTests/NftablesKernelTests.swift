@@ -211,7 +211,8 @@ struct NftablesKernelTests {
         }
     }
 
-    @Test("a change that does not fit is refused before it is sent: a swap beyond the buffer, more than the free memory")
+    @Test(
+        "a change that does not fit is refused before it is sent: a swap beyond the buffer, more than the free memory")
     func limits() throws {
         var policy = LargeRuleset()
         policy.interfaces = 1

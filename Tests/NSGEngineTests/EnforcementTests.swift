@@ -33,7 +33,8 @@ import Testing
 
     @Test("as long as nobody else changes anything the table is read once, at the start")
     func readsOnce() throws {
-        var (store, enforcement) = try Self.enforced(Self.policy())
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
         let dumps = store.dumps
         for edit in 0..<12 {
             let wanted = Self.policy(edit)
@@ -53,7 +54,8 @@ import Testing
 
     @Test("what somebody else changed is seen and healed, by a change and by none", arguments: [true, false])
     func heals(changes: Bool) throws {
-        var (store, enforcement) = try Self.enforced(Self.policy())
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
         store.tamper("nsgd") { ruleset in
             for name in ruleset?.chains.keys.filter({ $0.description.hasSuffix("/v4") }) ?? [] {
                 ruleset?.chains[name]?.rules.insert(Rule(.verdict(.accept)), at: 0)
@@ -67,7 +69,8 @@ import Testing
 
     @Test("another table's change costs a reading and nothing else; so does a flush, which is a first load")
     func readsAfterOthers() throws {
-        var (store, enforcement) = try Self.enforced(Self.policy())
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
         var dumps = store.dumps
         store.tamper("other") { $0 = Ruleset(table: "other") }
         let unchanged = try enforcement.apply(Self.policy())
@@ -79,11 +82,14 @@ import Testing
         #expect(summary.skeleton > 0 && Self.isInForce(Self.policy(1), in: store))
     }
 
-    @Test("a commit that fails, or another's that comes first, at each transaction: the old policy or the new, and then the new")
+    @Test(
+        "a commit that fails, or another's that comes first, at each transaction: the old policy or the new, and then the new"
+    )
     func interrupted() throws {
         for errno: Int32 in [12, 85, 105] {
             for attempt in 0..<12 {
-                var (store, enforcement) = try Self.enforced(Self.policy())
+                let (store, enforced) = try Self.enforced(Self.policy())
+                var enforcement = enforced
                 let wanted = Self.policy(0, 5, 9)
                 store.capacity = 16
                 store.failingAttempt = (store.attempts + attempt, KernelError(errno: errno, doing: "commit"))
@@ -108,7 +114,8 @@ import Testing
 
     @Test("another's commit between the swap and the reading back, or before the sweep: all is read")
     func othersAfterSwap() throws {
-        var (store, enforcement) = try Self.enforced(Self.policy())
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
         let wanted = Self.policy(2)
         _ = try enforcement.apply(wanted)
         store.tamper("nsgd") { $0?.chains[ChainName("extra")] = Chain(ChainName("extra"), rules: []) }
@@ -145,7 +152,8 @@ import Testing
             (KernelLimits(transactionBytes: .max, memory: nil), wide, 7, "128"),
         ]
         for (limits, wanted, errno, words) in cases {
-            var (store, enforcement) = try Self.enforced(Self.policy())
+            let (store, enforced) = try Self.enforced(Self.policy())
+            var enforcement = enforced
             store.limits = limits
             let (attempts, before) = (store.attempts, store.tables["nsgd"])
             do throws(Enforcement.Failure) {

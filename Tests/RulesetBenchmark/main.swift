@@ -122,3 +122,14 @@ for number in 0..<edits {
     milliseconds("one rule: prepare") { enforcement.prepare() }
 }
 _ = try store.commit([.deleteTable], table: table, expecting: nil)
+
+print("-- parts of the build")
+let fresh = Change(from: nil, to: start)
+for size in [1, 2, 4, 8] {
+    store.partLimit = size << 20
+    var generation = try store.commit(fresh.skeleton, table: table, expecting: nil)
+    generation = try milliseconds("build in parts of \(size) MiB") {
+        try store.commitInParts(fresh.build, table: table, expecting: generation)
+    }
+    _ = try store.commit([.deleteTable], table: table, expecting: nil)
+}
