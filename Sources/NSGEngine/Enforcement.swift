@@ -79,7 +79,8 @@ package struct Enforcement {
                 let change = Change(from: known.table.ruleset, to: wanted, index: known.table.index)
                 if change.isEmpty, summary.isUnchanged {
                     // What was read just now proves the kernel's table already; what is trusted, its number.
-                    guard try known.isRead || store.generation() == known.table.generation else {
+                    let generation = known.isRead ? known.table.generation : try store.generation()
+                    guard generation == known.table.generation else {
                         trusted = nil
                         continue
                     }
