@@ -124,6 +124,12 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "RulesetBenchmark",
+            dependencies: ["TestSupport", "NSGEngine", "NftablesKernel", "Nftables", "NetworkTypes", "CShims"],
+            path: "Tests/RulesetBenchmark",
+            swiftSettings: settings
+        ),
         tests(
             "KernelTests",
             [

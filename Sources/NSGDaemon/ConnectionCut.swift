@@ -6,7 +6,6 @@ import NetworkTypes
 
 /// Ends live connections so that no packet begins them anew, in either direction (KERNEL 7).
 struct ConnectionCut {
-    let enforcement: Enforcement
     /// Connections that are marked, and then deleted, at a time: one transaction.
     private static let batch = 1000
     /// How many are looked at between two signs of life.
@@ -27,9 +26,10 @@ struct ConnectionCut {
     /// Ends what a change of policy refuses. One dump of the connections.
     /// - Parameters:
     ///   - ended: gets to know what was ended.
+    ///   - enforcement: of the table that keeps the ended out.
     ///   - isAlive: called now and then, as there may be a million connections.
     func callAsFunction(
-        by review: FlowReview, noting ended: inout EndedFlows, isAlive: () -> Void
+        by review: FlowReview, noting ended: inout EndedFlows, in enforcement: inout Enforcement, isAlive: () -> Void
     ) throws(KernelError) -> Outcome {
         var review = review
         var connections = try ConntrackTable()
@@ -42,7 +42,7 @@ struct ConnectionCut {
         }
         var outcome = Outcome()
         for start in stride(from: 0, to: refused.count, by: Self.batch) {
-            end(refused[start...].prefix(Self.batch), in: &connections, &outcome, noting: &ended)
+            end(refused[start...].prefix(Self.batch), in: &connections, &outcome, noting: &ended, &enforcement)
             isAlive()
         }
         return outcome
@@ -50,7 +50,7 @@ struct ConnectionCut {
 
     private func end(
         _ batch: ArraySlice<Refused>, in connections: inout ConntrackTable, _ outcome: inout Outcome,
-        noting ended: inout EndedFlows
+        noting ended: inout EndedFlows, _ enforcement: inout Enforcement
     ) {
         let flows = batch.map { (cut: CutFlow($0.entry), passages: $0.passages) }
         // First of all: between the end of an entry and its mark a packet would open another. Where no mark can be made it

@@ -19,8 +19,8 @@ actor Enforcer {
     let options: DaemonOptions
     let state: StateFolder
     let journal: Journal
-    private let enforcement: Enforcement
-    private let cut: ConnectionCut
+    private var enforcement: Enforcement
+    private let cut = ConnectionCut()
     var numbering: RuleNumbering
     /// What the documents in force hold, so that a reload reads those that have changed.
     private var documents = DocumentCache()
@@ -59,7 +59,6 @@ actor Enforcer {
         state = try StateFolder(options.state)
         let store = try KernelRulesetStore()
         enforcement = Enforcement(store: store)
-        cut = ConnectionCut(enforcement: enforcement)
         tablePort = store.portID
         let stored = state.numbers.read()
         if let problem = stored.problem { journal.log(.warning, problem) }
@@ -237,7 +236,7 @@ actor Enforcer {
         // What the rules before let pass at the last moment has its connection by then.
         finishSweep()
         do throws(KernelError) {
-            let outcome = try cut(by: review, noting: &ended) { signOfLife.withLock { $0 }?() }
+            let outcome = try cut(by: review, noting: &ended, in: &enforcement) { signOfLife.withLock { $0 }?() }
             history.withLock { $0.flowsEnded += outcome.ended }
             owesEvaluation = outcome.failed != nil
             if !owesEvaluation { evaluated = inForce }
@@ -353,9 +352,11 @@ actor Enforcer {
         let elapsed = Clock.monotonic - swap.at
         if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
         lastSwap = nil
-        guard swap.leavesSomething, let wanted = policy.withLock({ $0?.ruleset }) else { return }
+        guard swap.leavesSomething else { return enforcement.prepare() }
+        guard let wanted = policy.withLock({ $0?.ruleset }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
+            enforcement.prepare()
             UnusedMemory.release()
         } catch {
             journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
@@ -386,7 +387,8 @@ actor Enforcer {
 
     /// Somebody else changed our table: looked at and healed at once, unless it was just now.
     func tableTouched() {
-        guard policy.withLock({ $0 }) != nil else { return }
+        // Events that were lost among those of our own commits are no change.
+        guard policy.withLock({ $0 }) != nil, !enforcement.isCurrent else { return }
         let now = Clock.monotonic
         guard now - lastTouch >= Self.healPause else {
             guard !isAuditDue else { return }
@@ -414,6 +416,8 @@ actor Enforcer {
         lastTouch = Clock.monotonic
         guard let present = policy.withLock({ $0 }) else { return }
         finishSweep()
+        // An audit looks, whatever is known.
+        enforcement.distrust()
         let result = apply(present)
         let now = Timestamp(nanoseconds: Clock.sinceEpoch)
         switch result {

@@ -3,12 +3,33 @@ package import NetworkTypes
 package import Nftables
 
 /// Brings the kernel's table to a wanted ruleset, by the order of E1, and proves by reading back that it is there.
+///
+/// Where the kernel's ruleset has the number that our last commit left, nobody has changed anything since: the next
+/// change is planned from what we know, and what it touches is all that is read back (docs/decisions/0006).
 package struct Enforcement {
     private let store: any RulesetStore
     /// How often a change is planned anew because somebody else changed the ruleset meanwhile (`ERESTART`).
     private static let attempts = 5
 
+    /// Nil until a table has been read or written, and after whatever leaves a doubt.
+    private var trusted: TrustedTable?
+
     package init(store: any RulesetStore) { self.store = store }
+
+    /// From here on the kernel is asked again what it holds: for an audit, which finds what trust would miss.
+    package mutating func distrust() { trusted = nil }
+
+    /// Whether nobody has changed any ruleset since our last commit. Cheap: one request.
+    package var isCurrent: Bool {
+        guard let trusted, let present = try? store.generation() else { return false }
+        return present == trusted.generation
+    }
+
+    /// Derives what the next change needs to know of the table in force; for when nobody waits.
+    package mutating func prepare() {
+        guard let ruleset = trusted?.ruleset, trusted?.index == nil else { return }
+        trusted?.index = RulesetIndex(of: ruleset)
+    }
 
     /// What one application sent.
     package struct Summary: Hashable, Sendable {
@@ -49,29 +70,57 @@ package struct Enforcement {
     }
 
     /// Skeleton, new generation, swap. After a failure the old policy is in force as before, or the new one wholly.
-    package func apply(_ wanted: Ruleset) throws(Failure) -> Summary {
+    package mutating func apply(_ wanted: Ruleset) throws(Failure) -> Summary {
         var summary = Summary()
+        var sent: (change: Change, reached: Generation)?
         for attempt in 1...Self.attempts {
             do throws(KernelError) {
-                let (inForce, generation) = try store.dump(table: wanted.table)
-                let change = Change(from: inForce, to: wanted)
-                // What was read just now proves the kernel's table already.
-                if change.isEmpty && attempt == 1 { return summary }
+                let known = try present(in: wanted.table)
+                let change = Change(from: known.table.ruleset, to: wanted, index: known.table.index)
+                if change.isEmpty, summary.isUnchanged {
+                    // What was read just now proves the kernel's table already; what is trusted, its number.
+                    let generation = known.isRead ? known.table.generation : try store.generation()
+                    guard generation == known.table.generation else {
+                        trusted = nil
+                        continue
+                    }
+                    // What is wanted, of which there is a copy already.
+                    trusted = TrustedTable(
+                        ruleset: change.result, index: known.table.index, generation: known.table.generation)
+                    return summary
+                }
+                try store.check(change)
+                trusted = nil
                 summary.skeleton += change.skeleton.count
                 summary.build += change.build.count
                 summary.swap += change.swap.count
                 summary.sweep = change.sweep.count
-                try commit(change, table: wanted.table, from: generation)
+                sent = (change, try commit(change, table: wanted.table, from: known.table.generation))
                 break
             } catch {
-                guard error.isLostRace, attempt < Self.attempts else { throw .refused(error) }
+                trusted = nil
+                guard error.mayHavePassed, attempt < Self.attempts else { throw .refused(error) }
             }
         }
-        try confirm(wanted)
+        if let sent, try isConfirmed(sent.change, at: sent.reached) {
+            trusted = TrustedTable(ruleset: sent.change.result, generation: sent.reached, sweep: sent.change.sweep)
+        } else {
+            try confirm(wanted)
+        }
         return summary
     }
 
-    private func commit(_ change: Change, table: String, from first: Generation) throws(KernelError) {
+    /// What the kernel holds, and whether it was asked: it is not where what is known of it leaves nothing to take out.
+    private func present(in table: String) throws(KernelError) -> (table: TrustedTable, isRead: Bool) {
+        if let trusted, trusted.sweep.isEmpty, trusted.ruleset?.table ?? table == table { return (trusted, false) }
+        let (ruleset, generation) = try store.dump(table: table)
+        return (TrustedTable(ruleset: ruleset, generation: generation), true)
+    }
+
+    /// - Returns: the number that these commits must have left.
+    private func commit(
+        _ change: Change, table: String, from first: Generation
+    ) throws(KernelError) -> Generation {
         var generation = first
         if !change.skeleton.isEmpty {
             generation = try store.commit(change.skeleton, table: table, expecting: generation)
@@ -80,39 +129,90 @@ package struct Enforcement {
             generation = try store.commitInParts(change.build, table: table, expecting: generation)
         }
         if !change.swap.isEmpty {
-            _ = try store.commit(change.swap, table: table, expecting: generation)
+            generation = try store.commit(change.swap, table: table, expecting: generation)
+        }
+        return generation
+    }
+
+    /// Reads back what a change has made or edited, where that is little, and then the number, which says that nobody
+    /// has changed anything since our last commit, nor while it was read. False where the whole has to be read.
+    private func isConfirmed(_ change: Change, at reached: Generation) throws(Failure) -> Bool {
+        let touched = change.touched
+        guard touched.chains.count + touched.sets.count <= Self.readOneByOne else { return false }
+        do throws(KernelError) {
+            let table = change.result.table
+            for name in touched.chains {
+                guard try store.rules(of: name, table: table) == change.result.chains[name]?.rules else { return false }
+            }
+            var elements = 0
+            let sets = touched.sets.compactMap { change.result.sets[$0] }
+            for set in sets.sorted(by: { $0.elements.count < $1.elements.count }) {
+                elements += set.elements.count
+                if set.expires || elements > Self.readElements { continue }
+                guard try store.elements(of: set, table: table) == set.elements else { return false }
+            }
+            return try store.generation() == reached
+        } catch {
+            throw .unconfirmed(error)
         }
     }
 
-    private func confirm(_ wanted: Ruleset) throws(Failure) {
+    /// Chains and sets together; beyond that the whole table is read at once.
+    private static let readOneByOne = 512
+    /// Of the touched sets together, the smallest first; what is beyond is left to the next audit: the kernel has
+    /// accepted each addition and each deletion, from a content that was known.
+    private static let readElements = 4096
+
+    /// Reads the whole table back and compares it with what is wanted.
+    private mutating func confirm(_ wanted: Ruleset) throws(Failure) {
         let present: Ruleset?
+        let generation: Generation
         do throws(KernelError) {
-            present = try store.dump(table: wanted.table).ruleset
+            (present, generation) = try store.dump(table: wanted.table)
         } catch {
             throw .unconfirmed(error)
         }
         let change = Change(from: present, to: wanted)
         let missing = change.skeleton + change.build + change.swap
         guard missing.isEmpty else { throw .differs(missing) }
+        trusted = TrustedTable(ruleset: change.result, generation: generation, sweep: change.sweep)
     }
 
     /// Takes out what nothing refers to any more, and makes the last change in sets that nothing looks into any more. At
     /// least 100 ms after the swap, so that packets in flight have left it. Does nothing where the wanted policy is not
     /// in force: what it would edit may be what packets meet.
-    package func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
+    package mutating func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
+        if let count = try sweepTrusted() { return count }
         let (inForce, generation) = try store.dump(table: wanted.table)
         guard let inForce else { return 0 }
         let change = Change(from: inForce, to: wanted)
-        guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty, !change.sweep.isEmpty else {
-            return 0
-        }
-        _ = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
+        guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty else { return 0 }
+        let reached = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
+        trusted = TrustedTable(ruleset: change.result, generation: reached)
         return change.sweep.count
+    }
+
+    /// What the last swap left, as long as nobody has changed anything since; nil where that is not so.
+    private mutating func sweepTrusted() throws(KernelError) -> Int? {
+        guard var known = trusted, let table = known.ruleset?.table else { return nil }
+        if known.sweep.isEmpty { return 0 }
+        trusted = nil
+        do throws(KernelError) {
+            known.generation = try store.commitInParts(known.sweep, table: table, expecting: known.generation)
+        } catch {
+            guard error.mayHavePassed else { throw error }
+            return nil
+        }
+        let count = known.sweep.count
+        known.sweep = []
+        trusted = known
+        return count
     }
 
     /// First every trampoline out of the base chains accepts, then `removeTable` may follow. False where there is no
     /// table.
-    package func open(table: String) throws(KernelError) -> Bool {
+    package mutating func open(table: String) throws(KernelError) -> Bool {
+        trusted = nil
         for attempt in 1...Self.attempts {
             do throws(KernelError) {
                 let (inForce, generation) = try store.dump(table: table)
@@ -131,12 +231,11 @@ package struct Enforcement {
     /// From here on drops what would begin these connections anew; their entries may go then (KERNEL 7). A connection
     /// that is in the sets already does no harm.
     /// - Returns: the first refusal, of a set that takes no more, say; the other sets have theirs all the same.
-    package func cut(_ flows: [CutFlow], table: String) -> KernelError? {
+    package mutating func cut(_ flows: [CutFlow], table: String) -> KernelError? {
         var refusal: KernelError?
         for (set, elements) in Self.elements(of: flows) {
             do throws(KernelError) {
-                // Elements may come beside any change of anybody's.
-                _ = try store.commitInParts([.addElements(elements, to: set)], table: table, expecting: nil)
+                try commitMarks([.addElements(elements, to: set)], table: table)
             } catch { refusal = refusal ?? error }
         }
         return refusal
@@ -144,14 +243,30 @@ package struct Enforcement {
 
     /// Takes back what `cut` did. Elements may have expired meanwhile, and a deletion of one that is not there would
     /// refuse the whole transaction; so each is added first, which changes nothing where it is there.
-    package func release(_ flows: [CutFlow], table: String) throws(KernelError) {
+    package mutating func release(_ flows: [CutFlow], table: String) throws(KernelError) {
         for start in stride(from: 0, to: flows.count, by: Self.releasedAtOnce) {
             let operations = Self.elements(of: flows[start..<min(start + Self.releasedAtOnce, flows.count)]).flatMap {
                 [Operation.addElements($0.elements, to: $0.set), .deleteElements($0.elements, from: $0.set)]
             }
             guard !operations.isEmpty else { continue }
-            _ = try store.commit(operations, table: table, expecting: nil)
+            try commitMarks(operations, table: table)
         }
+    }
+
+    /// Elements of sets that expire may come beside any change of anybody's, and are no part of what is known of the
+    /// table; its number moves with them.
+    private mutating func commitMarks(_ operations: [Operation], table: String) throws(KernelError) {
+        if var known = trusted {
+            trusted = nil
+            do throws(KernelError) {
+                known.generation = try store.commitInParts(operations, table: table, expecting: known.generation)
+                trusted = known
+                return
+            } catch {
+                guard error.mayHavePassed else { throw error }
+            }
+        }
+        _ = try store.commitInParts(operations, table: table, expecting: nil)
     }
 
     /// So many fit one transaction, whatever the socket's buffer.
@@ -172,7 +287,8 @@ package struct Enforcement {
 
     private static let accept = Rule(.verdict(.accept))
 
-    package func removeTable(_ table: String) throws(KernelError) {
+    package mutating func removeTable(_ table: String) throws(KernelError) {
+        trusted = nil
         guard try store.dump(table: table).ruleset != nil else { return }
         _ = try store.commit([.deleteTable], table: table, expecting: nil)
     }
@@ -196,4 +312,7 @@ extension Ruleset {
 extension KernelError {
     /// `ERESTART`: the ruleset was changed between reading and writing.
     var isLostRace: Bool { errno == 85 }
+
+    /// A change of somebody else's, or an answer that was lost (`ENOBUFS`, `EPROTO`): what the kernel holds has to be read.
+    var mayHavePassed: Bool { isLostRace || errno == 105 || errno == 71 }
 }

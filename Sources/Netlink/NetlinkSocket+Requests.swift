@@ -74,11 +74,15 @@ extension NetlinkSocket {
     ) throws(KernelError) -> Outcome {
         let sequence = nextSequence()
         try send(Self.numbered(request, sequence))
-        var buffer = [UInt8](repeating: 0, count: 65536)
+        var buffer = takeBuffer()
+        defer { dumpBuffer = buffer }
         var isInterrupted = false
         var failure: KernelError?
         while true {
-            switch try receive(into: &buffer, waiting: .milliseconds(10_000)) {
+            // The kernel answers before `send` returns, and goes on with a dump as it is read.
+            var reception = try receive(into: &buffer, waiting: .none)
+            if case .nothing = reception { reception = try receive(into: &buffer, waiting: .milliseconds(10_000)) }
+            switch reception {
             case .nothing: throw KernelError(errno: ETIMEDOUT, doing: operation)
             case .overrun, .truncated:
                 // The end of the answer may be among what was lost, so there is nothing to wait for.

@@ -54,6 +54,8 @@ package import NetworkTypes
 
     private let handle: OpaquePointer
     private var lastSequence: UInt32
+    /// What answers are read into, between two requests.
+    var dumpBuffer: [UInt8] = []
 
     package init(_ family: Family, groups: MulticastGroups = []) throws(KernelError) {
         guard let handle = unsafe mnl_socket_open2(family.rawValue, CInt(SOCK_CLOEXEC.rawValue)) else {
@@ -79,6 +81,12 @@ package import NetworkTypes
     }
 
     deinit { _ = unsafe mnl_socket_close(handle) }
+
+    mutating func takeBuffer() -> [UInt8] {
+        var buffer: [UInt8] = []
+        swap(&buffer, &dumpBuffer)
+        return buffer.isEmpty ? [UInt8](repeating: 0, count: 65536) : buffer
+    }
 
     /// For `poll` and Dispatch; the socket keeps it.
     package var descriptor: Int32 { unsafe mnl_socket_get_fd(handle) }

@@ -18,28 +18,45 @@ package struct Change: Hashable, Sendable {
     /// at least 100 ms after the swap, and only after it. May be cut like `build`.
     package var sweep: [Operation] = []
 
+    /// What the kernel holds when all of it is done: the wanted ruleset, under the names that are in force, and the twins
+    /// of paired sets. Shares its storage with the wanted one.
+    package private(set) var result: Ruleset
+
     package var isEmpty: Bool { skeleton.isEmpty && build.isEmpty && swap.isEmpty && sweep.isEmpty }
 
-    /// - Parameter inForce: what the kernel holds, dumped rather than remembered, or nil where there is no table.
-    package init(from inForce: Ruleset?, to wanted: Ruleset) {
+    /// - Parameters:
+    ///   - inForce: what the kernel holds, or nil where there is no table.
+    ///   - index: of what the kernel holds, where it is at hand.
+    package init(from inForce: Ruleset?, to wanted: Ruleset, index: RulesetIndex? = nil) {
         let old = inForce ?? Ruleset(table: wanted.table)
-        let pairs = PairedSets(of: wanted, in: old)
-        let wanted = pairs.ruleset.rebased(onto: old)
+        let facts = LazyIndex(of: old, known: index)
+        let pairs = PairedSets(of: wanted, in: old, facts)
+        let wanted = pairs.ruleset.rebased(onto: old, facts)
+        let difference = RulesetDifference(from: old, to: wanted)
+        result = wanted
+        result.isDormant = false
+        for spare in pairs.spares { result.sets[spare.name] = spare }
+        for (name, timeout) in old.timeouts where wanted.timeouts[name] == nil { result.timeouts[name] = timeout }
         if inForce == nil { skeleton.append(.addTable) }
-        addSkeleton(from: old, to: wanted)
-        addObjects(from: old, to: wanted, editing: pairs.edited)
-        addChains(from: old, to: wanted)
-        changeChains(from: old, to: wanted)
-        moveBaseChains(from: old, to: wanted)
+        let entered = Self.chainsReached(fromBaseChainsOf: wanted)
+        addSkeleton(difference.newChains.filter { entered.contains($0.name) })
+        build += difference.newCounters.map { .addCounter($0) }
+        addTimeouts(from: old, to: wanted, facts)
+        addSets(difference.newSets, besides: old, facts, editing: pairs.edited)
+        addChains(
+            difference.newChains.filter { !entered.contains($0.name) }, difference.newSets, besides: old,
+            editing: pairs.edited)
+        changeChains(difference.changedChains, facts)
+        moveBaseChains(difference.changedChains)
         openBaseChains(of: old, absentFrom: wanted)
-        sweepObjects(from: old, to: wanted, but: Set(pairs.spares.map(\.name)))
-        for spare in pairs.spares { sweep += Self.bringing(old.sets[spare.name], to: spare) }
+        sweepObjects(difference, bringing: pairs.spares, of: old)
         if old.isDormant { swap.insert(.wakeTable, at: 0) }
     }
 
     /// Base chains and what they jump to without passing a trampoline, the trampolines included.
     private static func chainsReached(fromBaseChainsOf ruleset: Ruleset) -> Set<ChainName> {
-        var reached = Set(ruleset.chains.values.filter { $0.attachpoint != nil }.map(\.name))
+        var reached: Set<ChainName> = []
+        for chain in ruleset.chains.values where chain.attachpoint != nil { reached.insert(chain.name) }
         var pending = Array(reached)
         while let name = pending.popLast() {
             guard !name.isTrampoline, let chain = ruleset.chains[name] else { continue }
@@ -50,9 +67,7 @@ package struct Change: Hashable, Sendable {
         return reached
     }
 
-    private mutating func addSkeleton(from old: Ruleset, to wanted: Ruleset) {
-        let entered = Self.chainsReached(fromBaseChainsOf: wanted)
-        let chains = Self.newChains(of: wanted, besides: old).filter { entered.contains($0.name) }
+    private mutating func addSkeleton(_ chains: [Chain]) {
         // A base chain comes with its rules after the chains it jumps to.
         skeleton += chains.filter { $0.attachpoint == nil }.map { .addChain($0.name, nil) }
         for chain in chains where chain.attachpoint == nil {
@@ -67,41 +82,40 @@ package struct Change: Hashable, Sendable {
         }
     }
 
-    private static func newChains(of wanted: Ruleset, besides old: Ruleset) -> [Chain] {
-        wanted.chains.values.filter { old.chains[$0.name] == nil }.sorted { $0.name < $1.name }
-    }
-
-    /// Counters, time-outs and sets; maps wait for the chains they lead to.
-    /// - Parameter edited: sets that are edited element by element where they are there.
-    private mutating func addObjects(from old: Ruleset, to wanted: Ruleset, editing edited: Set<SetName>) {
-        build += wanted.counters.subtracting(old.counters).sorted().map { .addCounter($0) }
+    private mutating func addTimeouts(from old: Ruleset, to wanted: Ruleset, _ facts: LazyIndex) {
         let timeouts = wanted.timeouts.values.filter { old.timeouts[$0.name] != $0 }.sorted { $0.name < $1.name }
-        let timeoutsInUse = old.timeoutsInUse
         for timeout in timeouts {
-            if old.timeouts[timeout.name] != nil, !timeoutsInUse.contains(timeout.name) {
+            if old.timeouts[timeout.name] != nil, !facts.value.timeoutsInUse.contains(timeout.name) {
                 build.append(.deleteTimeout(timeout.name))
             }
             build.append(.addTimeout(timeout))
         }
-        let sets = Self.newSets(of: wanted, besides: old)
+    }
+
+    /// Plain sets; maps wait for the chains they lead to.
+    /// - Parameter edited: sets and maps that are edited element by element where they are there.
+    private mutating func addSets(
+        _ sets: [NamedSet], besides old: Ruleset, _ facts: LazyIndex, editing edited: Set<SetName>
+    ) {
         // Left behind, half filled, by a change that was interrupted: nothing looks into it.
-        let idle = Set(sets.map(\.name)).intersection(old.sets.keys).subtracting(old.setsInUse).subtracting(edited)
-        build += idle.sorted().map { .deleteSet($0) }
+        for set in sets where old.sets[set.name] != nil && !edited.contains(set.name) {
+            if !facts.value.setsInUse.contains(set.name) { build.append(.deleteSet(set.name)) }
+        }
         for set in sets where !set.isVerdictMap {
             build += edited.contains(set.name) ? Self.bringing(old.sets[set.name], to: set) : Self.adding(set)
         }
     }
 
-    private static func newSets(of wanted: Ruleset, besides old: Ruleset) -> [NamedSet] {
-        wanted.sets.values.filter { old.sets[$0.name]?.isEquivalent(to: $0) != true }.sorted { $0.name < $1.name }
-    }
-
-    private mutating func addChains(from old: Ruleset, to wanted: Ruleset) {
-        let entered = Self.chainsReached(fromBaseChainsOf: wanted)
-        let chains = Self.newChains(of: wanted, besides: old).filter { !entered.contains($0.name) }
-        build += chains.map { .addChain($0.name, nil) }
-        for set in Self.newSets(of: wanted, besides: old) where set.isVerdictMap { build += Self.adding(set) }
-        build += chains.flatMap { chain in chain.rules.map { .addRule($0, to: chain.name) } }
+    private mutating func addChains(
+        _ chains: [Chain], _ sets: [NamedSet], besides old: Ruleset, editing edited: Set<SetName>
+    ) {
+        for chain in chains { build.append(.addChain(chain.name, nil)) }
+        for set in sets where set.isVerdictMap {
+            build += edited.contains(set.name) ? Self.bringing(old.sets[set.name], to: set) : Self.adding(set)
+        }
+        for chain in chains {
+            for rule in chain.rules { build.append(.addRule(rule, to: chain.name)) }
+        }
     }
 
     /// What a trampoline holds before its first swap.
@@ -114,18 +128,16 @@ package struct Change: Hashable, Sendable {
     /// What makes the wanted set of one that nothing looks into: its differences where it can be edited.
     private static func bringing(_ present: NamedSet?, to wanted: NamedSet) -> [Operation] {
         guard let present else { return adding(wanted) }
+        if present.isEquivalent(to: wanted) { return [] }
         guard present.isEditable(to: wanted) else { return [.deleteSet(wanted.name)] + adding(wanted) }
         return ElementEdits(from: present.elements, to: wanted.elements).operations(on: wanted)
     }
 
-    private mutating func changeChains(from old: Ruleset, to wanted: Ruleset) {
-        let mentioned = old.mentions
-        for chain in wanted.chains.values.sorted(by: { $0.name < $1.name }) {
-            guard let present = old.chains[chain.name], present.rules != chain.rules,
-                present.attachpoint == chain.attachpoint
-            else { continue }
-            if mentioned[chain.name] == nil, chain.attachpoint == nil, !chain.name.isTrampoline {
-                // Left behind, half filled, by a change that was interrupted.
+    /// Chains with names of their own. One that no packet comes to was left behind, half filled, by a change that was
+    /// interrupted, whatever else that left behind leads to it.
+    private mutating func changeChains(_ changed: [(old: Chain, new: Chain)], _ facts: LazyIndex) {
+        for (present, chain) in changed where present.attachpoint == chain.attachpoint {
+            if chain.attachpoint == nil, !chain.name.isTrampoline, !facts.value.chainsReached.contains(chain.name) {
                 build.append(.flushChain(chain.name))
                 build += chain.rules.map { .addRule($0, to: chain.name) }
             } else {
@@ -135,9 +147,8 @@ package struct Change: Hashable, Sendable {
     }
 
     /// A base chain's place cannot be changed, so it is made anew. Other versions of ours, or somebody else's hand.
-    private mutating func moveBaseChains(from old: Ruleset, to wanted: Ruleset) {
-        for chain in wanted.chains.values.sorted(by: { $0.name < $1.name }) {
-            guard let present = old.chains[chain.name], present.attachpoint != chain.attachpoint else { continue }
+    private mutating func moveBaseChains(_ changed: [(old: Chain, new: Chain)]) {
+        for (present, chain) in changed where present.attachpoint != chain.attachpoint {
             swap += [.flushChain(chain.name), .deleteChain(chain.name), .addChain(chain.name, chain.attachpoint)]
             swap += chain.rules.map { .addRule($0, to: chain.name) }
         }
@@ -145,27 +156,54 @@ package struct Change: Hashable, Sendable {
 
     /// A base chain that goes lets everything pass from the swap on; it is deleted later.
     private mutating func openBaseChains(of old: Ruleset, absentFrom wanted: Ruleset) {
-        let dead = old.chains.values.filter { $0.attachpoint != nil && wanted.chains[$0.name] == nil }
-        let targets = dead.flatMap(\.rules).flatMap(\.steps).compactMap { step -> ChainName? in
-            if case .verdict(let verdict) = step { verdict.target } else { nil }
+        var targets: Set<ChainName> = []
+        for chain in old.chains.values where chain.attachpoint != nil && wanted.chains[chain.name] == nil {
+            for case .verdict(let verdict) in chain.rules.flatMap(\.steps) {
+                if let target = verdict.target { targets.insert(target) }
+            }
         }
-        for name in Set(targets).sorted() where name.isTrampoline && wanted.chains[name] == nil {
+        for name in targets.sorted() where name.isTrampoline && wanted.chains[name] == nil {
             guard let rules = old.chains[name]?.rules, !rules.isEmpty, rules != [Self.open] else { continue }
             swap.append(.replaceRule(at: 0, in: name, with: Self.open))
         }
     }
 
-    /// - Parameter spares: sets that stay, though no rule looks into them.
-    private mutating func sweepObjects(from old: Ruleset, to wanted: Ruleset, but spares: Set<SetName>) {
-        let deadChains = old.chains.keys.filter { wanted.chains[$0] == nil }.sorted()
-        let deadSets = old.sets.values.filter { wanted.sets[$0.name] == nil && !spares.contains($0.name) }
-            .sorted { $0.name < $1.name }
-        sweep += deadChains.map { .flushChain($0) }
+    /// - Parameter spares: sets that stay, though no rule looks into them. They are brought up to date once no rule of a
+    ///   dead chain names them any more, and before the chains go that they have led to.
+    private mutating func sweepObjects(
+        _ difference: RulesetDifference, bringing spares: [NamedSet], of old: Ruleset
+    ) {
+        let kept = Set(spares.map(\.name))
+        let deadSets = difference.deadSets.filter { !kept.contains($0.name) }
+        sweep += difference.deadChains.map { .flushChain($0) }
+        for spare in spares { sweep += Self.bringing(old.sets[spare.name], to: spare) }
         sweep += deadSets.filter(\.isVerdictMap).map { .deleteSet($0.name) }
-        sweep += deadChains.map { .deleteChain($0) }
+        sweep += difference.deadChains.map { .deleteChain($0) }
         sweep += deadSets.filter { !$0.isVerdictMap }.map { .deleteSet($0.name) }
-        sweep += old.counters.subtracting(wanted.counters).sorted().map { .deleteCounter($0) }
+        sweep += difference.deadCounters.map { .deleteCounter($0) }
         // Time-outs stay as long as the table: with its object a live connection would lose the time-out it was given,
         // and take the kernel's own, of days.
+    }
+}
+
+extension Change {
+    /// Chains and sets that skeleton, build and swap make or edit, as far as they stay.
+    package var touched: (chains: [ChainName], sets: [SetName]) {
+        var chains: Set<ChainName> = []
+        var sets: Set<SetName> = []
+        for operations in [skeleton, build, swap] {
+            for operation in operations {
+                switch operation {
+                case .addChain(let name, _), .addRule(_, let name), .insertRule(_, _, let name),
+                    .replaceRule(_, let name, _), .deleteRule(_, let name), .flushChain(let name):
+                    chains.insert(name)
+                case .addSet(let set), .addElements(_, let set), .deleteElements(_, let set): sets.insert(set.name)
+                case .addTable, .wakeTable, .addCounter, .addTimeout, .deleteChain, .deleteSet, .deleteCounter,
+                    .deleteTimeout, .deleteTable:
+                    break
+                }
+            }
+        }
+        return (chains.filter { result.chains[$0] != nil }.sorted(), sets.filter { result.sets[$0] != nil }.sorted())
     }
 }

@@ -1,7 +1,8 @@
 // Paired sets: large ones that change a little now and then. A packet may look into the same set in two lists, so that
 // an edit of a set in use could have it judged by the old content in one and by the new in the other (KERNEL 2). So the
 // kernel holds two sets of the same content, of which rules use one; a change is made in the other, element by element,
-// the swap replaces the rules that look into it, and the sweep makes the same change in the first.
+// the swap replaces the rules that look into it, and the sweep makes the same change in the first. Maps too: the idle one
+// of a pair leads to chains before packets come to them, and as long as it does they stay.
 
 extension SetName {
     /// Under which the kernel may hold a paired set, in order of preference: the wanted name and its twin; the others
@@ -54,11 +55,11 @@ struct PairedSets {
     /// The other of each pair, with the same content; after the swap nothing looks into it.
     private(set) var spares: [NamedSet] = []
 
-    init(of wanted: Ruleset, in old: Ruleset) {
+    init(of wanted: Ruleset, in old: Ruleset, _ index: LazyIndex) {
         ruleset = wanted
         let paired = wanted.sets.values.filter(\.isPaired).sorted { $0.name < $1.name }
         guard !paired.isEmpty else { return }
-        let (reached, mentioned) = (old.setsReached, old.setsInUse)
+        let (reached, mentioned) = (index.value.setsReached, index.value.setsInUse)
         var newNames: [SetName: SetName] = [:]
         for set in paired {
             let names = set.name.pairNames.filter { $0 == set.name || wanted.sets[$0] == nil }
@@ -97,31 +98,22 @@ extension NamedSet {
 
 extension Ruleset {
     fileprivate mutating func renameSets(_ names: [SetName: SetName]) {
-        for (name, chain) in chains where chain.rules.contains(where: { $0.steps.contains { $0.names(anyOf: names) } })
-        {
-            chains[name]?.rules = chain.rules.map { rule in
-                Rule(rule.steps.map { $0.renamingSet(names) }, comment: rule.comment)
+        var renamed: [ChainName] = []
+        for (name, chain) in chains where chain.rules.contains(where: { $0.names(anyOf: names) }) {
+            renamed.append(name)
+        }
+        for name in renamed {
+            guard let rules = chains[name]?.rules else { continue }
+            chains[name]?.rules = rules.map { rule in
+                rule.names(anyOf: names)
+                    ? Rule(rule.steps.map { $0.renamingSet(names) }, comment: rule.comment) : rule
             }
         }
     }
+}
 
-    /// Sets and maps that packets look into: on the way from base chains, through rules and maps.
-    var setsReached: Set<SetName> {
-        var sets: Set<SetName> = []
-        var reached = Set(chains.values.filter { $0.attachpoint != nil }.map(\.name))
-        var pending = Array(reached)
-        func meet(_ verdict: Verdict?) {
-            if let target = verdict?.target, reached.insert(target).inserted { pending.append(target) }
-        }
-        while let name = pending.popLast() {
-            for step in chains[name]?.rules.flatMap(\.steps) ?? [] {
-                if case .verdict(let verdict) = step { meet(verdict) }
-                guard let set = step.set, sets.insert(set).inserted else { continue }
-                for element in self.sets[set]?.elements ?? [] where element.verdict != nil { meet(element.verdict) }
-            }
-        }
-        return sets
-    }
+extension Rule {
+    fileprivate func names(anyOf names: [SetName: SetName]) -> Bool { steps.contains { $0.names(anyOf: names) } }
 }
 
 extension Step {

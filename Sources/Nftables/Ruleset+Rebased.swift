@@ -5,12 +5,14 @@ extension Ruleset {
     /// A chain that a trampoline leads to is named after its content when it is built (`LIST.HASH`); edited later, it
     /// keeps that name. So a name that is in force may hold other content than its hash says: then the new chain is
     /// edited, or takes a name of its own.
-    func rebased(onto old: Ruleset) -> Ruleset {
+    func rebased(onto old: Ruleset, _ index: LazyIndex) -> Ruleset {
+        let trampolines = chains.keys.filter { $0.isTrampoline && !leadsToTheSame($0, in: old) }.sorted()
+        if trampolines.isEmpty { return self }
         var rebased = self
         let mentioned = mentions
-        let mentionedBefore = old.mentions
-        let edits = edits(of: old, mentioned, mentionedBefore)
-        for trampoline in chains.keys.filter(\.isTrampoline).sorted() {
+        let mentionedBefore = index.value.mentions
+        let edits = edits(of: old, trampolines, mentioned, mentionedBefore)
+        for trampoline in trampolines {
             guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1 else {
                 continue
             }
@@ -23,15 +25,25 @@ extension Ruleset {
         return rebased
     }
 
+    /// Whether a trampoline leads to a chain of the same name and content as before, or there is none that could be
+    /// edited or is in the way.
+    private func leadsToTheSame(_ trampoline: ChainName, in old: Ruleset) -> Bool {
+        guard let target = goal(of: trampoline), let chain = chains[target] else { return true }
+        let goal = old.goal(of: trampoline)
+        if goal == target { return old.chains[target]?.rules == chain.rules }
+        return goal == nil && old.chains[target] == nil
+    }
+
     /// A chain in force that becomes a wanted one by so many operations.
     private typealias ChainEdit = (chain: ChainName, count: Int)
 
     /// By the trampolines that lead to the wanted chains; those alone that shall be edited.
     private func edits(
-        of old: Ruleset, _ mentioned: [ChainName: Int], _ mentionedBefore: [ChainName: Int]
+        of old: Ruleset, _ trampolines: [ChainName], _ mentioned: [ChainName: Int],
+        _ mentionedBefore: [ChainName: Int]
     ) -> [ChainName: ChainEdit] {
         var edits: [ChainName: ChainEdit] = [:]
-        for trampoline in chains.keys where trampoline.isTrampoline {
+        for trampoline in trampolines {
             guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1,
                 let present = old.chains[old.goal(of: trampoline) ?? target], present.name.stem == target.stem,
                 old.chains[target] == nil || present.name == target,
@@ -68,29 +80,6 @@ extension Ruleset {
             case .verdict(.goto(let target))? = rules[0].steps.first
         else { return nil }
         return target
-    }
-
-    /// How often each chain is named by a rule or a map.
-    var mentions: [ChainName: Int] {
-        var counts: [ChainName: Int] = [:]
-        for case .verdict(let verdict) in chains.values.flatMap(\.rules).flatMap(\.steps) {
-            if let target = verdict.target { counts[target, default: 0] += 1 }
-        }
-        for element in sets.values.flatMap(\.elements) {
-            if let target = element.verdict?.target { counts[target, default: 0] += 1 }
-        }
-        return counts
-    }
-
-    /// Sets and maps that a rule looks into.
-    var setsInUse: Set<SetName> { Set(chains.values.flatMap(\.rules).flatMap(\.steps).compactMap(\.set)) }
-
-    /// Time-outs that a rule gives.
-    var timeoutsInUse: Set<TimeoutName> {
-        Set(
-            chains.values.flatMap(\.rules).flatMap(\.steps).compactMap { step in
-                if case .setTimeout(let name) = step { name } else { nil }
-            })
     }
 
     private mutating func rename(_ name: ChainName, _ newName: ChainName, for trampoline: ChainName) {

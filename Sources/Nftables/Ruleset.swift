@@ -85,7 +85,7 @@ package struct NamedSet: Hashable, Sendable {
     package var expires: Bool
     /// Large, and changes a little now and then: the kernel holds it twice, so that a change of its elements sends only
     /// the difference and yet no packet meets half of it (`PairedSets`). Only in a wanted ruleset, of a set whose name
-    /// does not depend on its content; what is read back never is. Not for maps and not for sets that expire.
+    /// does not depend on its content; what is read back never is. Not for sets that expire.
     package var isPaired: Bool
     package var elements: [SetElement]
 
@@ -93,7 +93,7 @@ package struct NamedSet: Hashable, Sendable {
         _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, expires: Bool = false,
         isPaired: Bool = false, elements: [SetElement]
     ) {
-        precondition(!isPaired || !isVerdictMap && !expires, "only plain sets are paired")
+        precondition(!isPaired || !expires, "what expires by itself is not paired")
         self.name = name
         self.keyType = keyType
         self.isInterval = isInterval

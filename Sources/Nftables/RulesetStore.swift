@@ -12,6 +12,19 @@ package protocol RulesetStore: AnyObject {
     /// The table as it stands, nil where there is none, and the generation it was read at.
     func dump(table: String) throws(KernelError) -> (ruleset: Ruleset?, generation: Generation)
 
+    /// The number that the ruleset has now.
+    func generation() throws(KernelError) -> Generation
+
+    /// The rules of one chain; none where there is no such chain.
+    func rules(of chain: ChainName, table: String) throws(KernelError) -> [Rule]
+
+    /// The elements of one set, of the kind it is said to be; nil where some are none that such a set of ours can hold.
+    func elements(of set: NamedSet, table: String) throws(KernelError) -> [SetElement]?
+
+    /// Refuses a change that does not fit, by its size, before anything of it is sent: with the number, the limit, and
+    /// the object as far as there is one.
+    func check(_ change: Change) throws(KernelError)
+
     /// One transaction: all of it or nothing. `EMSGSIZE` where it does not fit the socket's buffer.
     /// - Parameter expected: refuse with `ERESTART` if the ruleset has changed since.
     /// - Returns: the generation after the commit.

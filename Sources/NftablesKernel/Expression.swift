@@ -37,10 +37,10 @@ enum Expression: Hashable, Sendable {
     /// `NFT_CT_…`; `direction` is `IP_CT_DIR_…` where the key has one.
     case conntrack(key: UInt32, direction: UInt8?, into: Register = .first)
     /// And with the mask; nothing is flipped.
-    case bitwise(mask: [UInt8])
+    case bitwise(mask: RegisterBytes)
     /// A number of so many bytes from host to network order, so that it compares byte by byte.
     case toNetworkOrder(length: UInt32)
-    case compare(Relation, [UInt8])
+    case compare(Relation, RegisterBytes)
     /// `isInverted`: `NFT_LOOKUP_F_INV`, goes on where the set does not hold it.
     case lookup(set: String, yieldsVerdict: Bool, isInverted: Bool = false)
     /// `NFT_OBJECT_COUNTER`
@@ -48,7 +48,7 @@ enum Expression: Hashable, Sendable {
     /// `NFT_OBJECT_CT_TIMEOUT`
     case timeout(name: String)
     case log(PacketCopy)
-    case load([UInt8])
+    case load(RegisterBytes)
     case setConntrack(key: UInt32)
     case verdict(Verdict)
     /// What none of our rules contains.
@@ -93,22 +93,20 @@ extension Expression: CustomStringConvertible {
         case .conntrack(let key, let direction, let register):
             return "ct load \(key) => reg \(register.number)"
                 + (direction.map { ", dir \($0 == 0 ? "original" : "reply")" } ?? "")
-        case .bitwise(let mask): return "bitwise reg 1 = reg 1 & 0x\(Self.text(of: mask))"
+        case .bitwise(let mask): return "bitwise reg 1 = reg 1 & 0x\(mask.text)"
         case .toNetworkOrder(let length): return "byteorder reg 1 = hton(reg 1, \(length))"
-        case .compare(let relation, let bytes): return "cmp \(relation) reg 1 0x\(Self.text(of: bytes))"
+        case .compare(let relation, let bytes): return "cmp \(relation) reg 1 0x\(bytes.text)"
         case .lookup(let set, let yieldsVerdict, let isInverted):
             return "lookup reg 1 set \(set)" + (yieldsVerdict ? " dreg 0" : "") + (isInverted ? " 0x1" : "")
         case .counter(let name): return "objref type \(NFT_OBJECT_COUNTER) name \(name)"
         case .timeout(let name): return "objref type \(NFT_OBJECT_CT_TIMEOUT) name \(name)"
         case .log(let copy): return "log prefix \(copy.prefix) group \(copy.group) snaplen \(copy.snapLength)"
-        case .load(let bytes): return "immediate reg 1 0x\(Self.text(of: bytes))"
+        case .load(let bytes): return "immediate reg 1 0x\(bytes.text)"
         case .setConntrack(let key): return "ct set \(key) with reg 1"
         case .verdict(let verdict): return "immediate reg 0 \(verdict)"
         case .foreign(let name): return name
         }
     }
-
-    private static func text(of bytes: [UInt8]) -> String { bytes.map { hexadecimal($0) }.joined() }
 }
 
 extension Verdict {

@@ -37,18 +37,56 @@ extension Field {
     /// The field that an expression loads, and how many of its bytes.
     /// - Parameter isICMPv6: an ICMP type is read at the same place for both families; what matched before it decides.
     init?(loadedBy expression: Expression, isICMPv6: Bool, length: inout Int) {
-        let fields = Self.allCases.filter { $0 != (isICMPv6 ? .icmpType : .icmpv6Type) }
-        if let field = fields.first(where: { $0.load == expression }) {
+        guard let field = Self.candidate(for: expression, isICMPv6: isICMPv6) else { return nil }
+        if field.load == expression {
             length = field.width
-            self = field
-            return
+        } else if case .payload(_, _, let loaded, .first) = expression, loaded > 0, loaded < field.width,
+            field.load(first: Int(loaded)) == expression
+        {
+            length = Int(loaded)
+        } else {
+            return nil
         }
-        guard case .payload(_, _, let loaded, .first) = expression, loaded > 0, loaded < 16 else { return nil }
-        guard
-            let field = fields.first(where: { $0.width > Int(loaded) && $0.load(first: Int(loaded)) == expression })
-        else { return nil }
-        length = Int(loaded)
         self = field
+    }
+
+    /// The only field that an expression can load: by its key, or by where it begins.
+    private static func candidate(for expression: Expression, isICMPv6: Bool) -> Field? {
+        switch expression {
+        case .meta(let key, _):
+            switch key {
+            case NFT_META_NFPROTO.rawValue: .family
+            case NFT_META_L4PROTO.rawValue: .protocol
+            case NFT_META_IIFNAME.rawValue: .inputDevice
+            case NFT_META_OIFNAME.rawValue: .outputDevice
+            default: nil
+            }
+        case .payload(NFT_PAYLOAD_NETWORK_HEADER.rawValue, let offset, _, _):
+            switch offset {
+            case 12: .ipSource
+            case 16: .ipDestination
+            case 8: .ip6Source
+            case 24: .ip6Destination
+            default: nil
+            }
+        case .payload(NFT_PAYLOAD_TRANSPORT_HEADER.rawValue, let offset, let length, _):
+            switch (offset, length) {
+            case (0, 2): .sourcePort
+            case (0, 1): isICMPv6 ? .icmpv6Type : .icmpType
+            case (2, 2): .destinationPort
+            case (13, 1): .tcpFlags
+            default: nil
+            }
+        case .conntrack(let key, _, _):
+            switch key {
+            case NFT_CT_STATE.rawValue: .connectionState
+            case NFT_CT_DIRECTION.rawValue: .connectionDirection
+            case NFT_CT_LABELS.rawValue: .connectionLabel
+            case NFT_CT_PKTS.rawValue: .originalPackets
+            default: nil
+            }
+        default: nil
+        }
     }
 
     var isAddress: Bool {
@@ -76,19 +114,18 @@ extension Field {
 
     /// The value as the kernel loads it. Numbers of conntrack are in host order; bit n of a label is bit n % 8 of byte
     /// n / 8; the first character of a device name is the most significant byte.
-    func bytes(of value: UInt128) -> [UInt8] {
+    func bytes(of value: UInt128) -> RegisterBytes {
         let bytes = networkOrderBytes(of: value)
-        return isInHostOrder && UInt16(1).littleEndian == 1 || self == .connectionLabel ? bytes.reversed() : bytes
+        return isReversed ? bytes.reversed : bytes
     }
 
-    func networkOrderBytes(of value: UInt128) -> [UInt8] {
-        (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt128(8 * (width - 1 - $0))) }
+    func networkOrderBytes(of value: UInt128) -> RegisterBytes { RegisterBytes(value, count: width) }
+
+    func value(of bytes: RegisterBytes, inNetworkOrder: Bool = false) -> UInt128 {
+        (isInHostOrder && !inNetworkOrder ? bytes.reversed : bytes).value
     }
 
-    func value(of bytes: [UInt8], inNetworkOrder: Bool = false) -> UInt128 {
-        let isReversed = isInHostOrder && !inNetworkOrder
-        return (isReversed ? bytes.reversed() : bytes).reduce(0) { $0 << 8 | UInt128($1) }
-    }
+    private var isReversed: Bool { isInHostOrder && UInt16(1).littleEndian == 1 || self == .connectionLabel }
 
     /// Whether the value fits the field.
     func holds(_ value: UInt128) -> Bool { width == 16 || value >> UInt128(8 * width) == 0 }

@@ -45,19 +45,59 @@ extension KernelRulesetStore {
     private func read(_ table: String) throws(KernelError) -> Ruleset? {
         guard let isDormant = try readIsDormant(table) else { return nil }
         var ruleset = Ruleset(table: table)
+        var reader = ExpressionReader()
         ruleset.isDormant = isDormant
-        for chain in try readChains(of: table) { ruleset.chains[chain.name] = chain }
-        for (chain, rule) in try readRules(of: table) { ruleset.chains[chain]?.rules.append(rule) }
+        ruleset.chains = try readChains(of: table, &reader)
+        for (chain, rules) in try readRules(of: Array(ruleset.chains.keys), table: table, &reader) {
+            ruleset.chains[chain]?.rules = rules
+        }
         for var set in try readSets(of: table) {
             if set.elements.isEmpty, !set.expires {
-                let elements = try readElements(of: set, table: table)
-                set.elements = elements ?? [SetElement(.device("not ours: elements that cannot be read"))]
+                set.elements = try readElements(of: set, table: table, &reader) ?? [Self.unreadable]
             }
             ruleset.sets[set.name] = set
         }
-        ruleset.counters = Set(try counters(table: table).keys)
+        ruleset.counters = try readCounters(of: table, &reader)
         for timeout in try readTimeouts(of: table) { ruleset.timeouts[timeout.name] = timeout }
         return ruleset
+    }
+
+    package func rules(of chain: ChainName, table: String) throws(KernelError) -> [Rule] {
+        var reader = ExpressionReader()
+        return try readRules(of: [chain], table: table, &reader)[chain] ?? []
+    }
+
+    package func elements(of set: NamedSet, table: String) throws(KernelError) -> [SetElement]? {
+        var reader = ExpressionReader()
+        return try readElements(of: set, table: table, &reader)
+    }
+
+    private static let unreadable = SetElement(.device("not ours: elements that cannot be read"))
+
+    private func readCounters(
+        of table: String, _ reader: inout ExpressionReader
+    ) throws(KernelError) -> Set<CounterName> {
+        var writer = NetlinkWriter()
+        writer.beginTables(NFT_MSG_GETOBJ, flags: UInt16(NLM_F_DUMP))
+        try writer.put(UInt16(NFTA_OBJ_TABLE.rawValue), string: table)
+        writer.put(UInt16(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_COUNTER))
+        writer.end()
+        var names: Set<CounterName> = []
+        try socket.dump(writer.bytes, doing: "list the counters of \(table)", restart: { names = [] }) { message in
+            let span = unsafe message.bytes.span.bytes
+            let attributes = Self.attributes(of: message)
+            guard message.isTables(NFT_MSG_NEWOBJ), span.string(NFTA_OBJ_TABLE, in: attributes) == table,
+                span.uint32(NFTA_OBJ_TYPE, in: attributes) == UInt32(NFT_OBJECT_COUNTER),
+                let name = reader.names.name(span.attribute(NFTA_OBJ_NAME, in: attributes), in: span)
+            else { return }
+            names.insert(CounterName(name))
+        }
+        return names
+    }
+
+    /// Behind `struct nlmsghdr` and `struct nfgenmsg`.
+    static func attributes(of message: NetlinkMessage) -> Range<Int> {
+        NetlinkMessage.headerLength + 4..<max(message.bytes.count, NetlinkMessage.headerLength + 4)
     }
 
     private func readTimeouts(of table: String) throws(KernelError) -> [TimeoutObject] {
@@ -96,33 +136,57 @@ extension KernelRulesetStore {
         return isDormant
     }
 
-    private func readChains(of table: String) throws(KernelError) -> [Chain] {
+    private func readChains(
+        of table: String, _ reader: inout ExpressionReader
+    ) throws(KernelError) -> [ChainName: Chain] {
         let request = Self.request(NFT_MSG_GETCHAIN, flags: UInt16(NLM_F_DUMP))
-        var chains: [Chain] = []
-        try socket.dump(request, doing: "list the chains of \(table)", restart: { chains = [] }) { message in
-            let attributes = message.attributes(after: 4)
-            guard message.isTables(NFT_MSG_NEWCHAIN), attributes.first(NFTA_CHAIN_TABLE)?.string == table,
-                let chain = Chain(reading: attributes)
+        var chains: [ChainName: Chain] = [:]
+        try socket.dump(request, doing: "list the chains of \(table)", restart: { chains = [:] }) { message in
+            let span = unsafe message.bytes.span.bytes
+            let attributes = Self.attributes(of: message)
+            guard message.isTables(NFT_MSG_NEWCHAIN), span.string(NFTA_CHAIN_TABLE, in: attributes) == table,
+                let text = reader.names.name(span.attribute(NFTA_CHAIN_NAME, in: attributes), in: span)
             else { return }
-            chains.append(chain)
+            let name = ChainName(text)
+            let isBase = span.attribute(NFTA_CHAIN_HOOK, in: attributes) != nil
+            chains[name] = isBase ? Chain(reading: message.attributes(after: 4)) : Chain(name, rules: [])
         }
         return chains
     }
 
-    private func readRules(of table: String) throws(KernelError) -> [(ChainName, Rule)] {
+    /// The rules of chains, a request for each: in a dump of a table's rules the kernel goes over all that it has given
+    /// already each time it fills a buffer, which is quadratic. One request at a time, as an answer takes a second buffer
+    /// that says no more than that it is over, until when the kernel refuses the next (`EBUSY`).
+    func readRules(
+        of chains: [ChainName], table: String, _ reader: inout ExpressionReader
+    ) throws(KernelError) -> [ChainName: [Rule]] {
+        var rules: [ChainName: [Rule]] = [:]
+        rules.reserveCapacity(chains.count)
+        for name in chains {
+            let request = try Self.request(forRulesOf: name, table: table)
+            var found: [Rule] = []
+            try socket.dump(request, doing: "list the rules of \(name)", restart: { found = [] }) { message in
+                let span = unsafe message.bytes.span.bytes
+                let attributes = Self.attributes(of: message)
+                // Kernels that pass over the filter list everything.
+                guard message.isTables(NFT_MSG_NEWRULE), span.string(NFTA_RULE_TABLE, in: attributes) == table,
+                    span.string(NFTA_RULE_CHAIN, in: attributes) == name.description
+                else { return }
+                found.append(reader.rule(in: span, attributes))
+            }
+            rules[name] = found
+        }
+        return rules
+    }
+
+    static func request(forRulesOf chain: ChainName, table: String) throws(KernelError) -> [UInt8] {
+        try requireName(chain.description, of: "chain")
         var writer = NetlinkWriter()
         writer.beginTables(NFT_MSG_GETRULE, flags: UInt16(NLM_F_DUMP))
         try writer.put(UInt16(NFTA_RULE_TABLE.rawValue), string: table)
+        try writer.put(UInt16(NFTA_RULE_CHAIN.rawValue), string: chain.description)
         writer.end()
-        var rules: [(ChainName, Rule)] = []
-        try socket.dump(writer.bytes, doing: "list the rules of \(table)", restart: { rules = [] }) { message in
-            let attributes = message.attributes(after: 4)
-            guard message.isTables(NFT_MSG_NEWRULE), attributes.first(NFTA_RULE_TABLE)?.string == table,
-                let chain = attributes.first(NFTA_RULE_CHAIN)?.string
-            else { return }
-            rules.append((ChainName(chain), Rule(reading: attributes)))
-        }
-        return rules
+        return writer.bytes
     }
 
     private func readSets(of table: String) throws(KernelError) -> [NamedSet] {
@@ -141,7 +205,11 @@ extension KernelRulesetStore {
         return sets
     }
 
-    private func readElements(of set: NamedSet, table: String) throws(KernelError) -> [SetElement]? {
+    /// Nil where there is an element that none of ours can be.
+    func readElements(
+        of set: NamedSet, table: String, _ reader: inout ExpressionReader
+    ) throws(KernelError) -> [SetElement]? {
+        try requireName(set.name.description, of: "set")
         var writer = NetlinkWriter()
         writer.beginTables(NFT_MSG_GETSETELEM, flags: UInt16(NLM_F_DUMP))
         try writer.put(UInt16(NFTA_SET_ELEM_LIST_TABLE.rawValue), string: table)
@@ -156,10 +224,13 @@ extension KernelRulesetStore {
                 isReadable = true
             }
         ) { message in
-            guard message.isTables(NFT_MSG_NEWSETELEM) else { return }
-            guard let list = message.attributes(after: 4).first(NFTA_SET_ELEM_LIST_ELEMENTS)?.nested else { return }
-            for item in list {
-                if let element = KernelElement(reading: item.nested, inMap: set.isVerdictMap) {
+            let span = unsafe message.bytes.span.bytes
+            guard message.isTables(NFT_MSG_NEWSETELEM),
+                let list = span.attribute(NFTA_SET_ELEM_LIST_ELEMENTS, in: Self.attributes(of: message))
+            else { return }
+            var offset = list.lowerBound
+            while let item = span.nextAttribute(at: &offset, before: list.upperBound) {
+                if let element = reader.element(in: span, item.payload, ofMap: set.isVerdictMap) {
                     elements.append(element)
                 } else {
                     isReadable = false

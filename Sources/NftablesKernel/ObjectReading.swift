@@ -23,16 +23,6 @@ extension Chain {
     }
 }
 
-extension Rule {
-    init(reading attributes: NetlinkAttributes) {
-        let expressions = attributes.first(NFTA_RULE_EXPRESSIONS).map(Expression.list(in:)) ?? []
-        let data = attributes.first(NFTA_RULE_USERDATA)?.payload ?? []
-        let comment = UserData.value(UserData.ruleComment, in: data)
-            .map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        self.init(reading: expressions, comment: comment)
-    }
-}
-
 extension NamedSet {
     /// Nil without a name, and for a set that belongs to a rule and goes with it (`NFT_SET_ANONYMOUS`). A set that none
     /// of ours can be holds one element that says so.
@@ -59,19 +49,25 @@ extension NamedSet {
     }
 }
 
-extension KernelElement {
-    /// Nil for an element that none of ours can be: one with a time-out, a range in one element, a verdict that we
-    /// never give.
-    init?(reading element: NetlinkAttributes, inMap isMap: Bool) {
-        guard let key = element.first(NFTA_SET_ELEM_KEY)?.nested.first(NFTA_DATA_VALUE)?.bytes,
-            element.first(NFTA_SET_ELEM_TIMEOUT) == nil, element.first(NFTA_SET_ELEM_KEY_END) == nil,
-            element.first(NFTA_SET_ELEM_EXPR) == nil
+extension ExpressionReader {
+    /// An element of `NFTA_SET_ELEM_LIST_ELEMENTS`. Nil for an element that none of ours can be: one with a time-out, a
+    /// range in one element, a verdict that we never give.
+    mutating func element(
+        in message: borrowing RawSpan, _ element: Range<Int>, ofMap isMap: Bool
+    ) -> KernelElement? {
+        guard let key = message.attribute(NFTA_SET_ELEM_KEY, in: element),
+            let place = message.attribute(NFTA_DATA_VALUE, in: key),
+            message.attribute(NFTA_SET_ELEM_TIMEOUT, in: element) == nil,
+            message.attribute(NFTA_SET_ELEM_KEY_END, in: element) == nil,
+            message.attribute(NFTA_SET_ELEM_EXPR, in: element) == nil
         else { return nil }
-        let flags = element.first(NFTA_SET_ELEM_FLAGS)?.uint32 ?? 0
+        let flags = message.uint32(NFTA_SET_ELEM_FLAGS, in: element) ?? 0
         guard flags & ~UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) == 0 else { return nil }
         let isEnd = flags != 0
-        let verdict = element.first(NFTA_SET_ELEM_DATA).flatMap { Verdict(reading: $0.nested) }
+        let verdict = verdict(in: message, message.attribute(NFTA_SET_ELEM_DATA, in: element))
         guard isEnd || (verdict != nil) == isMap else { return nil }
-        self.init(key: key, isEnd: isEnd, verdict: isEnd ? nil : verdict)
+        let bytes: KernelKey =
+            if let short = message.registerBytes(place) { .short(short) } else { .long(message.bytes(place)) }
+        return KernelElement(key: bytes, isEnd: isEnd, verdict: isEnd ? nil : verdict)
     }
 }

@@ -7,23 +7,25 @@ internal import Nftables
 
 extension Rule {
     /// Throws `EOPNOTSUPP` for a comparison that the field does not have, `ERANGE` for a value that does not fit it.
-    func expressions() throws(KernelError) -> [Expression] {
-        var all: [Expression] = []
-        for step in steps { all += try step.expressions() }
-        // NFT_RULE_MAXEXPRS
-        guard all.count <= 128 else {
+    func append(to expressions: inout [Expression]) throws(KernelError) {
+        for step in steps { try step.append(to: &expressions) }
+        guard expressions.count <= KernelLimits.expressionsPerRule else {
             throw KernelError(
-                errno: 7, doing: "encode a rule of \(all.count) expressions, where 128 fit", object: "\(self)")
+                errno: 7,
+                doing:
+                    "encode a rule of \(expressions.count) expressions, where \(KernelLimits.expressionsPerRule) fit",
+                object: "\(self)")
         }
-        return all
     }
 
-    /// A rule that is not exactly what `expressions()` makes of some steps is somebody else's: it comes without steps
-    /// and with a comment that says what it is, so that it differs from each of ours.
-    init(reading expressions: [Expression], comment: String?) {
+    /// A rule that is not exactly what `append(to:)` makes of some steps is somebody else's: it comes without steps and
+    /// with a comment that says what it is, so that it differs from each of ours.
+    /// - Parameter scratch: room for a second encoding.
+    init(reading expressions: [Expression], comment: String?, scratch: inout [Expression]) {
         var reader = StepReader(expressions)
         let rule = Rule(reader.steps(), comment: comment)
-        if let encoded = try? rule.expressions(), encoded == expressions {
+        scratch.removeAll(keepingCapacity: true)
+        if (try? rule.append(to: &scratch)) != nil, scratch == expressions {
             self = rule
         } else {
             let text = expressions.map { "[ \($0) ]" }.joined(separator: " ")
@@ -33,27 +35,30 @@ extension Rule {
 }
 
 extension Step {
-    fileprivate func expressions() throws(KernelError) -> [Expression] {
+    fileprivate func append(to all: inout [Expression]) throws(KernelError) {
         switch self {
         case .match(let field, let comparison):
-            return try field.expressions(for: comparison)
+            try field.append(comparison, to: &all)
         case .lookup(let field, let set):
-            return [field.load, .lookup(set: set.description, yieldsVerdict: false)]
+            all.append(field.load)
+            all.append(.lookup(set: set.description, yieldsVerdict: false))
         case .membership(let fields, let set, let isIn):
-            return try loads(of: fields)
-                + [.lookup(set: set.description, yieldsVerdict: false, isInverted: !isIn)]
+            all += try loads(of: fields)
+            all.append(.lookup(set: set.description, yieldsVerdict: false, isInverted: !isIn))
         case .setTimeout(let name):
-            return [.timeout(name: name.description)]
+            all.append(.timeout(name: name.description))
         case .dispatch(let field, let map):
-            return [field.load, .lookup(set: map.description, yieldsVerdict: true)]
+            all.append(field.load)
+            all.append(.lookup(set: map.description, yieldsVerdict: true))
         case .counter(let name):
-            return [.counter(name: name.description)]
+            all.append(.counter(name: name.description))
         case .setLabel(let bits):
-            return [.load(Field.connectionLabel.bytes(of: bits)), .setConntrack(key: NFT_CT_LABELS.rawValue)]
+            all.append(.load(Field.connectionLabel.bytes(of: bits)))
+            all.append(.setConntrack(key: NFT_CT_LABELS.rawValue))
         case .log(let copy):
-            return [.log(copy)]
+            all.append(.log(copy))
         case .verdict(let verdict):
-            return [.verdict(verdict)]
+            all.append(.verdict(verdict))
         }
     }
 
@@ -73,50 +78,55 @@ extension Step {
 }
 
 extension Field {
-    fileprivate func expressions(for comparison: Comparison) throws(KernelError) -> [Expression] {
+    fileprivate func append(_ comparison: Comparison, to all: inout [Expression]) throws(KernelError) {
         switch comparison {
         case .equals(let value):
-            return [load, .compare(.equal, bytes(of: try checked(value, in: comparison)))]
+            all.append(load)
+            all.append(.compare(.equal, bytes(of: try checked(value, in: comparison))))
         case .isNot(let value):
-            return [load, .compare(.notEqual, bytes(of: try checked(value, in: comparison)))]
+            all.append(load)
+            all.append(.compare(.notEqual, bytes(of: try checked(value, in: comparison))))
         case .prefix(let value, let length):
-            return try prefix(checked(value, in: comparison), length: length)
+            try append(prefix: checked(value, in: comparison), length: length, to: &all)
         case .range(let range):
             guard isOrdered else { throw refusal(of: comparison) }
-            let bounds = (networkOrderBytes(of: range.lowerBound), try checked(range.upperBound, in: comparison))
-            return loadInNetworkOrder + [
-                .compare(.atLeast, bounds.0), .compare(.atMost, networkOrderBytes(of: bounds.1)),
-            ]
+            let upper = try checked(range.upperBound, in: comparison)
+            loadInNetworkOrder(to: &all)
+            all.append(.compare(.atLeast, networkOrderBytes(of: range.lowerBound)))
+            all.append(.compare(.atMost, networkOrderBytes(of: upper)))
         case .hasAny(let bits):
             guard isBitmask else { throw refusal(of: comparison) }
             let mask = bytes(of: try checked(bits, in: comparison))
-            return [load, .bitwise(mask: mask), .compare(.notEqual, bytes(of: 0))]
+            all += [load, .bitwise(mask: mask), .compare(.notEqual, bytes(of: 0))]
         case .hasNone(let bits):
             guard isBitmask else { throw refusal(of: comparison) }
             let mask = bytes(of: try checked(bits, in: comparison))
-            return [load, .bitwise(mask: mask), .compare(.equal, bytes(of: 0))]
+            all += [load, .bitwise(mask: mask), .compare(.equal, bytes(of: 0))]
         case .isGreater(let value):
             guard isOrdered else { throw refusal(of: comparison) }
-            return loadInNetworkOrder + [
-                .compare(.greater, networkOrderBytes(of: try checked(value, in: comparison)))
-            ]
+            let bytes = networkOrderBytes(of: try checked(value, in: comparison))
+            loadInNetworkOrder(to: &all)
+            all.append(.compare(.greater, bytes))
         }
     }
 
     /// A prefix of whole bytes loads only these; a full one keeps its mask, and with it its length.
-    private func prefix(_ value: UInt128, length: Int) throws(KernelError) -> [Expression] {
+    private func append(prefix value: UInt128, length: Int, to all: inout [Expression]) throws(KernelError) {
         guard isAddress, (0...8 * width).contains(length) else {
             throw refusal(of: .prefix(value, length: length))
         }
         let mask = (UInt128.max << UInt128(128 - length)) >> UInt128(128 - 8 * width)
         if length % 8 == 0, 1..<width ~= length / 8, let load = load(first: length / 8) {
-            return [load, .compare(.equal, Array(networkOrderBytes(of: value & mask).prefix(length / 8)))]
+            let bytes = RegisterBytes((value & mask) >> UInt128(8 * width - length), count: length / 8)
+            all += [load, .compare(.equal, bytes)]
+        } else {
+            all += [load, .bitwise(mask: bytes(of: mask)), .compare(.equal, bytes(of: value & mask))]
         }
-        return [load, .bitwise(mask: bytes(of: mask)), .compare(.equal, bytes(of: value & mask))]
     }
 
-    private var loadInNetworkOrder: [Expression] {
-        self == .originalPackets ? [load, .toNetworkOrder(length: 8)] : [load]
+    private func loadInNetworkOrder(to all: inout [Expression]) {
+        all.append(load)
+        if self == .originalPackets { all.append(.toNetworkOrder(length: 8)) }
     }
 
     private func checked(_ value: UInt128, in comparison: Comparison) throws(KernelError) -> UInt128 {
@@ -228,7 +238,7 @@ private struct StepReader {
         }
     }
 
-    private mutating func masked(_ field: Field, by mask: [UInt8]) -> Step? {
+    private mutating func masked(_ field: Field, by mask: RegisterBytes) -> Step? {
         guard case .compare(let relation, let bytes) = rest.popFirst() else { return nil }
         if field.isBitmask {
             let bits = field.value(of: mask)

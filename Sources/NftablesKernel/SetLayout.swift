@@ -48,24 +48,24 @@ extension KeyType {
     /// Of a type of numbers.
     var largest: UInt128 { UInt128.max >> UInt128(128 - 8 * min(width, 16)) }
 
-    func bytes(of value: UInt128) -> [UInt8] {
-        (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt128(8 * (width - 1 - $0))) }
-    }
+    func bytes(of value: UInt128) -> KernelKey { .short(RegisterBytes(value, count: width)) }
 
     /// A single value, in network order and as wide as the type; nil where it is none of the type.
-    func bytes(of key: SetKey) -> [UInt8]? {
+    func bytes(of key: SetKey) -> KernelKey? {
         switch (self, key) {
         case (.deviceName, .device(let name)):
             guard (1...15).contains(name.utf8.count), !name.utf8.contains(0) else { return nil }
-            return Array(name.utf8) + [UInt8](repeating: 0, count: 16 - name.utf8.count)
+            let value = name.utf8.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+            return .short(RegisterBytes(value << UInt128(8 * (16 - name.utf8.count)), count: 16))
         case (.concatenation(let types), .concatenation(let keys)):
             guard types.count == keys.count else { return nil }
             var bytes: [UInt8] = []
             for (type, key) in zip(types, keys) {
-                guard let part = type.bytes(of: key) else { return nil }
-                bytes += part + [UInt8](repeating: 0, count: (4 - part.count % 4) % 4)
+                guard case .short(let part)? = type.bytes(of: key) else { return nil }
+                bytes += (0..<part.count).map { part[$0] }
+                while bytes.count % 4 != 0 { bytes.append(0) }
             }
-            return bytes
+            return .long(bytes)
         case (.deviceName, .values), (.concatenation, .values): return nil
         case (_, .values(let range)):
             return range.lowerBound == range.upperBound && range.upperBound <= largest
@@ -75,37 +75,63 @@ extension KeyType {
     }
 
     /// The other way; nil for bytes that `bytes(of:)` never gives.
-    func key(of bytes: ArraySlice<UInt8>) -> SetKey? {
+    func key(of bytes: KernelKey) -> SetKey? {
         guard bytes.count == width else { return nil }
-        switch self {
-        case .deviceName:
-            let name = bytes.prefix { $0 != 0 }
-            guard (1...15).contains(name.count), bytes.dropFirst(name.count).allSatisfy({ $0 == 0 }) else { return nil }
+        switch (self, bytes) {
+        case (.deviceName, .short(let bytes)):
+            var name: [UInt8] = []
+            for index in 0..<16 where bytes[index] != 0 {
+                guard name.count == index else { return nil }
+                name.append(bytes[index])
+            }
+            guard (1...15).contains(name.count) else { return nil }
             let text = String(decoding: name, as: UTF8.self)
             return text.utf8.elementsEqual(name) ? .device(text) : nil
-        case .concatenation(let types):
-            var rest = bytes
+        case (.concatenation(let types), _):
+            var rest = bytes.all[...]
             var keys: [SetKey] = []
             for type in types {
                 let part = rest.prefix((type.width + 3) / 4 * 4)
-                guard let key = type.key(of: part.prefix(type.width)),
+                let value = part.prefix(type.width).reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+                guard let key = type.key(of: .short(RegisterBytes(value, count: type.width))),
                     part.dropFirst(type.width).allSatisfy({ $0 == 0 })
                 else { return nil }
                 keys.append(key)
                 rest = rest.dropFirst(part.count)
             }
             return .concatenation(keys)
-        case .ipv4Address, .ipv6Address, .inetService, .inetProtocol:
-            let value = bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
-            return .values(value...value)
+        case (.ipv4Address, .short(let bytes)), (.ipv6Address, .short(let bytes)), (.inetService, .short(let bytes)),
+            (.inetProtocol, .short(let bytes)):
+            return .values(bytes.value...bytes.value)
+        case (_, .long): return nil
+        }
+    }
+}
+
+/// A key as the kernel holds it: in network order, as wide as the key type.
+enum KernelKey: Hashable, Sendable {
+    case short(RegisterBytes)
+    /// More than 16 bytes, or a concatenation.
+    case long([UInt8])
+
+    var count: Int {
+        switch self {
+        case .short(let bytes): bytes.count
+        case .long(let bytes): bytes.count
+        }
+    }
+
+    fileprivate var all: [UInt8] {
+        switch self {
+        case .short(let bytes): (0..<bytes.count).map { bytes[$0] }
+        case .long(let bytes): bytes
         }
     }
 }
 
 /// One element as the kernel holds it. An interval is its first value and, marked as an end, the value behind its last.
 struct KernelElement: Hashable, Sendable {
-    /// In network order, as wide as the key type.
-    var key: [UInt8]
+    var key: KernelKey
     /// `NFT_SET_ELEM_INTERVAL_END`
     var isEnd = false
     /// The interval goes to the end of the type and has no end element; nft wants to be told.
@@ -114,34 +140,24 @@ struct KernelElement: Hashable, Sendable {
     /// Milliseconds.
     var timeout: UInt64?
 
-    fileprivate var value: UInt128 { key.reduce(0) { $0 << 8 | UInt128($1) } }
+    /// Of a key of at most 16 bytes.
+    fileprivate var value: UInt128 { if case .short(let bytes) = key { bytes.value } else { 0 } }
 }
 
 extension NamedSet {
-    /// - Parameter isFirst: the interval elements before the first value begin with an end at 0, as nft has it. Not for
-    ///   elements that join others, among which one may begin at 0.
-    func kernelElements(
-        for elements: ArraySlice<SetElement>, isFirst: Bool
-    ) throws(KernelError) -> [KernelElement] {
-        var result: [KernelElement] = []
-        result.reserveCapacity(elements.count * 2 + 1)
-        for element in elements {
-            guard (element.verdict != nil) == isVerdictMap else { throw refusal(of: element, "a verdict in maps only") }
-            if isInterval {
-                try append(element, isFirst: isFirst && result.isEmpty, to: &result)
-            } else {
-                guard let key = keyType.bytes(of: element.key) else {
-                    throw refusal(of: element, "the key does not fit the set's type \(keyType.nftName)")
-                }
-                result.append(KernelElement(key: key, verdict: element.verdict, timeout: element.timeout))
-            }
-        }
-        return result
-    }
-
-    private func append(
+    /// One element, or the start and the end of an interval.
+    /// - Parameter isFirst: of the set: before it there is an end at 0, as nft has it.
+    func append(
         _ element: SetElement, isFirst: Bool, to result: inout [KernelElement]
     ) throws(KernelError) {
+        guard (element.verdict != nil) == isVerdictMap else { throw refusal(of: element, "a verdict in maps only") }
+        guard isInterval else {
+            guard let key = keyType.bytes(of: element.key) else {
+                throw refusal(of: element, "the key does not fit the set's type \(keyType.nftName)")
+            }
+            result.append(KernelElement(key: key, verdict: element.verdict, timeout: element.timeout))
+            return
+        }
         guard case .values(let range) = element.key, keyType.isNumber, range.upperBound <= keyType.largest else {
             throw refusal(of: element, "the key does not fit the set's type: intervals of \(keyType.nftName)")
         }
@@ -163,7 +179,7 @@ extension NamedSet {
         var restored: [SetElement] = []
         restored.reserveCapacity(elements.count)
         for element in elements {
-            guard !element.isEnd, let key = keyType.key(of: element.key[...]) else { return nil }
+            guard !element.isEnd, let key = keyType.key(of: element.key) else { return nil }
             restored.append(SetElement(key, verdict: element.verdict))
         }
         return restored.sorted { $0.key < $1.key }
@@ -174,12 +190,15 @@ extension NamedSet {
     private func intervals(restoredFrom elements: [KernelElement]) -> [SetElement]? {
         guard keyType.isNumber, elements.allSatisfy({ $0.key.count == keyType.width }) else { return nil }
         // An end comes before the start of the interval that follows at once.
-        let ordered = elements.map { (value: $0.value, element: $0) }
-            .sorted { ($0.value, $0.element.isEnd ? 0 : 1) < ($1.value, $1.element.isEnd ? 0 : 1) }
+        let ordered = elements.sorted { left, right in
+            let (first, second) = (left.value, right.value)
+            return first < second || first == second && left.isEnd && !right.isEnd
+        }
         var restored: [SetElement] = []
         restored.reserveCapacity(elements.count / 2)
         var open: (first: UInt128, verdict: Verdict?)?
-        for (value, element) in ordered {
+        for element in ordered {
+            let value = element.value
             if let start = open {
                 guard value > start.first, element.isEnd || isVerdictMap else { return nil }
                 restored.append(SetElement(.values(start.first...(value - 1)), verdict: start.verdict))

@@ -62,21 +62,3 @@ internal import Nftables
         try requireStored(unsafe nftnl_chain_set_str(chain, UInt16(attribute.rawValue), text), "name")
     }
 }
-
-/// An owned named counter of libnftnl. Wraps `struct nftnl_obj`.
-@safe struct CounterObject: ~Copyable, MessageBody {
-    private let object: OpaquePointer
-
-    init(named name: CounterName, table: String) throws(KernelError) {
-        try requireName(name.description, of: "counter")
-        unsafe object = try allocated(nftnl_obj_alloc(), "counter")
-        unsafe nftnl_obj_set_u32(object, UInt16(NFTNL_OBJ_FAMILY), UInt32(NFPROTO_INET))
-        unsafe nftnl_obj_set_str(object, UInt16(NFTNL_OBJ_TABLE), table)
-        unsafe nftnl_obj_set_str(object, UInt16(NFTNL_OBJ_NAME), name.description)
-        unsafe nftnl_obj_set_u32(object, UInt16(NFTNL_OBJ_TYPE), UInt32(NFT_OBJECT_COUNTER))
-    }
-
-    deinit { unsafe nftnl_obj_free(object) }
-
-    func build(into message: UnsafeMutablePointer<nlmsghdr>) { unsafe nftnl_obj_nlmsg_build_payload(message, object) }
-}

@@ -49,7 +49,7 @@ enum ChangeVerbs {
     /// Takes the rules out of the kernel without the daemon (E5); false where there are none.
     private static func removeTable(because reason: String) throws(CommandFailure) -> Bool {
         do throws(KernelError) {
-            let enforcement = Enforcement(store: try KernelRulesetStore())
+            var enforcement = Enforcement(store: try KernelRulesetStore())
             guard try enforcement.open(table: FixedNames.table) else { return false }
             Clock.sleep(nanoseconds: grace)
             try enforcement.removeTable(FixedNames.table)

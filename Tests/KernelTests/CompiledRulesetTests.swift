@@ -49,7 +49,7 @@ struct CompiledRulesetTests {
     @Test("what the compiler makes is what is read back, through first load, reload and return (E1, E3)")
     func appliesPolicies() throws {
         let store = try KernelRulesetStore()
-        let enforcement = Enforcement(store: store)
+        var enforcement = Enforcement(store: store)
         for port in [443, 443, 444, 443] {
             let wanted = try Self.ruleset(port: port)
             let before = try store.dump(table: wanted.table).ruleset
@@ -70,7 +70,8 @@ struct CompiledRulesetTests {
         let store = try KernelRulesetStore()
         var wanted = try Self.ruleset(port: 443)
         wanted.table = "compiled"
-        _ = try Enforcement(store: store).apply(wanted)
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(wanted)
         let listed = try NftablesKernelTests.blocks(of: run(["nft", "list", "table", "inet", "compiled"]))
         let printed = NftablesKernelTests.blocks(of: wanted.description)
         #expect(Set(listed.keys) == Set(printed.keys))

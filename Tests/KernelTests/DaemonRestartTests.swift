@@ -135,8 +135,14 @@ struct DaemonRestartTests {
                 try network.write(Self.large(isNew: isNew))
                 let generation = try network.generation()
                 let reload = try daemon.beginReload()
-                // The moments are the test's subject: they are spread over the time a reload takes.
-                usleep(UInt32(duration * 1e6 * (Double(moment) + 0.5) / Double(moments)))
+                // The moments are the test's subject. One half of them is spread over the time a reload takes, most of
+                // which goes by before its first commit; the other half comes with the first commit that is seen.
+                if moment < moments / 2 {
+                    usleep(UInt32(duration * 1e6 * (Double(moment) + 0.5) / Double(moments / 2)))
+                } else {
+                    let deadline = Self.now + 30
+                    while try network.generation() == generation, Self.now < deadline {}
+                }
                 daemon.kill()
                 reload.stop()
                 let left = try Self.openPorts(network, from: outside)

@@ -70,10 +70,14 @@ private final class OracleRun {
         try lab.setRoutes(plan.routes)
         reader = try RouterLab.read(group: Self.group, into: records)
         store = try KernelRulesetStore()
-        _ = try Enforcement(store: store).apply(policy.ruleset)
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(policy.ruleset)
     }
 
-    deinit { try? Enforcement(store: store).removeTable(policy.ruleset.table) }
+    deinit {
+        var enforcement = Enforcement(store: store)
+        try? enforcement.removeTable(policy.ruleset.table)
+    }
 
     static func policy(_ seed: UInt64) -> CompiledPolicy { CompiledPolicy(estate(seed), group: group) }
 

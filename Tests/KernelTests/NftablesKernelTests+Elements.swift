@@ -61,6 +61,52 @@ extension NftablesKernelTests {
         }
     }
 
+    @Test("so is a paired map, whose keys stay where verdicts change; what leads to new chains comes with them")
+    func editsMaps() throws {
+        var random = SplitMix64(seed: 21)
+        let store = try KernelRulesetStore()
+        defer { _ = try? store.commit([.deleteTable], table: "maps", expecting: nil) }
+        for round in 0..<60 {
+            let leaves = (0..<3).map { ChainName("leaf.\(round % 7).\($0)") }
+            let elements = Self.ranges(of: .ipv4Address, using: &random).filter {
+                if case .values(let range) = $0.key { !range.overlaps(0x4000_0000...0x4000_001f) } else { false }
+            }.map { SetElement($0.key, verdict: .goto(random.pick(leaves))) }
+            // Neighbours that touch, too.
+            let adjacent = (0..<UInt128(8)).map { number in
+                SetElement(
+                    .values(0x4000_0000 + number * 4...0x4000_0003 + number * 4), verdict: .goto(random.pick(leaves)))
+            }
+            let all = (elements + adjacent).sorted { $0.key < $1.key }
+            let map = NamedSet(
+                SetName("sources"), keyType: .ipv4Address, isInterval: true, isVerdictMap: true, isPaired: true,
+                elements: all)
+            let root = Chain(
+                ChainName("root"), rules: [Rule(.match(.family, .equals(2)), .dispatch(.ipSource, through: map.name))])
+            let wanted = Ruleset(
+                table: "maps",
+                chains: leaves.map { Chain($0, rules: [Rule(.verdict(.accept))]) } + [
+                    root,
+                    Chain(
+                        ChainName("out"), at: Attachpoint(hook: .output, priority: 20),
+                        rules: [Rule(.verdict(.jump(ChainName("to/root"))))]),
+                    Chain(ChainName("to/root"), rules: [Rule(.verdict(.goto(root.name)))]),
+                ], sets: [map])
+            let (inForce, generation) = try store.dump(table: "maps")
+            let change = Change(from: inForce, to: wanted)
+            var current = generation
+            // One transaction each, so that a key goes and comes in the same.
+            for part in [change.skeleton, change.build, change.swap, change.sweep] where !part.isEmpty {
+                current = try store.commit(part, table: "maps", expecting: current)
+            }
+            let dumped = try #require(try store.dump(table: "maps").ruleset)
+            let isSame = dumped == change.result
+            #expect(isSame, "round \(round): \(Self.difference(dumped, change.result))")
+            #expect(try store.rules(of: root.name, table: "maps") == change.result.chains[root.name]?.rules)
+            let twin = try #require(change.result.sets.values.first { $0.name != map.name })
+            #expect(try store.elements(of: twin, table: "maps") == all)
+        }
+    }
+
     @Test("so is a paired set of devices and addresses, as guests are held to them (S13)")
     func editsConcatenations() throws {
         var random = SplitMix64(seed: 13)

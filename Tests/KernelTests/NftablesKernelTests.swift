@@ -211,6 +211,42 @@ struct NftablesKernelTests {
         }
     }
 
+    @Test(
+        "a change that does not fit is refused before it is sent: a swap beyond the buffer, more than the free memory")
+    func limits() throws {
+        var policy = LargeRuleset()
+        policy.interfaces = 1
+        policy.rulesPerList = 400
+        let store = try KernelRulesetStore(sendBufferLimit: 4096)
+        let first = Change(from: nil, to: policy.ruleset)
+        try store.check(first)
+        var swap = Change(from: nil, to: policy.ruleset)
+        swap.swap = (0..<400).map { _ in .replaceRule(at: 0, in: ChainName("c"), with: Rule(.verdict(.accept))) }
+        let size = #expect(throws: KernelError.self) { try store.check(swap) }
+        #expect(size?.errno == 90 && "\(String(describing: size))".contains("400 operations"))
+        store.freeMemory = 1 << 20
+        let memory = #expect(throws: KernelError.self) { try store.check(first) }
+        #expect(memory?.errno == 12 && memory?.object?.hasPrefix("map ") == true, "\(String(describing: memory))")
+    }
+
+    @Test("a ruleset of the compiler's shape is read back as it was sent")
+    func largeRuleset() throws {
+        var policy = LargeRuleset()
+        policy.interfaces = 2
+        policy.rulesPerList = 100
+        policy.arePaired = true
+        let store = try KernelRulesetStore()
+        defer { Self.remove("nsgd", from: store) }
+        let change = Change(from: nil, to: policy.ruleset)
+        var current = try store.commit(change.skeleton, table: "nsgd", expecting: nil)
+        current = try store.commitInParts(change.build, table: "nsgd", expecting: current)
+        current = try store.commit(change.swap, table: "nsgd", expecting: current)
+        current = try store.commitInParts(change.sweep, table: "nsgd", expecting: current)
+        let dumped = try store.dump(table: "nsgd")
+        let isSame = dumped.ruleset == change.result
+        #expect(isSame && dumped.generation == current)
+    }
+
     @Test("70,000 elements: no attribute passes 64 KiB (PITFALL 17)", arguments: [true, false])
     func manyElements(isInterval: Bool) throws {
         let store = try KernelRulesetStore()
@@ -470,7 +506,8 @@ struct NftablesKernelTests {
             next = bound &+ 1
         }
         let set = NamedSet(SetName("s"), keyType: type, isInterval: true, isVerdictMap: true, elements: elements)
-        let sent = try set.kernelElements(for: elements[...], isFirst: true)
+        var sent: [KernelElement] = []
+        for (index, element) in elements.enumerated() { try set.append(element, isFirst: index == 0, to: &sent) }
         #expect(set.elements(restoredFrom: sent.shuffled(using: &random)) == elements)
     }
 }

@@ -122,8 +122,9 @@ struct OddPacketTests {
         let records = Gathered<LoggedPacket>()
         let reader = try RouterLab.read(group: 85, into: records)
         let store = try KernelRulesetStore()
-        _ = try Enforcement(store: store).apply(policy.ruleset)
-        defer { try? Enforcement(store: store).removeTable(policy.ruleset.table) }
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(policy.ruleset)
+        defer { try? enforcement.removeTable(policy.ruleset.table) }
 
         for port in [UInt16(9000), 9001] {
             let flow = FlowTuple(

@@ -50,11 +50,11 @@ import Testing
     private static func apply(_ change: Change, to store: FakeRulesetStore, capacity: Int = .max) throws {
         store.capacity = capacity
         for part in [change.skeleton, change.build] where !part.isEmpty {
-            _ = try store.commitInParts(part, table: "nsgd", expecting: store.generation)
+            _ = try store.commitInParts(part, table: "nsgd", expecting: store.generation())
         }
         store.capacity = .max
         for part in [change.swap, change.sweep] where !part.isEmpty {
-            _ = try store.commit(part, table: "nsgd", expecting: store.generation)
+            _ = try store.commit(part, table: "nsgd", expecting: store.generation())
         }
     }
 
@@ -274,7 +274,7 @@ import Testing
             #expect(change.swap.count == 990, "\(version)")
             for part in [change.build, change.swap, change.sweep] {
                 store.capacity = part == change.swap ? 1000 : .max
-                _ = try store.commit(part, table: "nsgd", expecting: store.generation)
+                _ = try store.commit(part, table: "nsgd", expecting: store.generation())
             }
             store.capacity = .max
             #expect(Change(from: store.tables["nsgd"], to: policy(version)).isEmpty)

@@ -5,7 +5,7 @@ package import Nftables
 /// deletion of what is referred to, a replacement where there is not exactly one rule. Can be told to fail.
 package final class FakeRulesetStore: RulesetStore {
     package private(set) var tables: [String: Ruleset] = [:]
-    package private(set) var generation = Generation(1)
+    private var number = Generation(1)
     /// The operations of each transaction that was committed, in order.
     package private(set) var transactions: [[Operation]] = []
     /// Transactions that were asked for, refused ones included.
@@ -20,11 +20,29 @@ package final class FakeRulesetStore: RulesetStore {
     /// The error that the n-th transaction meets, counted from 0 over all that were asked for.
     package var failingAttempt: (index: Int, error: KernelError)?
 
+    /// How often the whole table was read.
+    package private(set) var dumps = 0
+    /// A transaction's bytes are its operations here.
+    package var limits = KernelLimits(transactionBytes: .max, memory: nil)
+
     package init() {}
 
     package func dump(table: String) throws(KernelError) -> (ruleset: Ruleset?, generation: Generation) {
-        (tables[table], generation)
+        dumps += 1
+        return (tables[table], number)
     }
+
+    package func generation() throws(KernelError) -> Generation { number }
+
+    package func rules(of chain: ChainName, table: String) throws(KernelError) -> [Rule] {
+        tables[table]?.chains[chain]?.rules ?? []
+    }
+
+    package func elements(of set: NamedSet, table: String) throws(KernelError) -> [SetElement]? {
+        tables[table]?.sets[set.name]?.elements
+    }
+
+    package func check(_ change: Change) throws(KernelError) { try limits.check(change) { $0.count } }
 
     package func commit(
         _ operations: [Operation], table: String, expecting expected: Generation?
@@ -32,7 +50,7 @@ package final class FakeRulesetStore: RulesetStore {
         attempts += 1
         if let failure = failingAttempt, failure.index == attempts - 1 { throw failure.error }
         let doing = "commit \(operations.count) operations to table inet \(table)"
-        if let expected, expected != generation { throw KernelError(errno: 85, doing: doing) }
+        if let expected, expected != number { throw KernelError(errno: 85, doing: doing) }
         if operations.count > capacity { throw KernelError(errno: 90, doing: doing) }
         var transaction = FakeTransaction(table: table, ruleset: tables[table])
         for (index, operation) in operations.enumerated() {
@@ -41,8 +59,8 @@ package final class FakeRulesetStore: RulesetStore {
         }
         tables[table] = transaction.ruleset
         transactions.append(operations)
-        generation = Generation(generation.number + 1)
-        return generation
+        number = Generation(number.number + 1)
+        return number
     }
 
     package func commitInParts(
@@ -55,7 +73,7 @@ package final class FakeRulesetStore: RulesetStore {
             if expected != nil { current = reached }
             rest = rest.dropFirst(capacity)
         }
-        return generation
+        return number
     }
 
     package func counters(table: String) throws(KernelError) -> [CounterName: CounterValue] {
@@ -66,7 +84,7 @@ package final class FakeRulesetStore: RulesetStore {
     /// A change by somebody else's hand: takes effect and moves the generation.
     package func tamper(_ table: String, _ change: (inout Ruleset?) -> Void) {
         change(&tables[table])
-        generation = Generation(generation.number + 1)
+        number = Generation(number.number + 1)
     }
 }
 

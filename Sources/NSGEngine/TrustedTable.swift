@@ -1,0 +1,14 @@
+import Nftables
+
+/// What the kernel's table holds, known without a look: what our own commits left in it, and the number that the
+/// kernel's ruleset had after the last of them. Every commit of anybody moves that number, and a commit that expects
+/// another one is refused; so as long as it stands, the table is as we left it (docs/decisions/0006).
+struct TrustedTable {
+    /// Nil where there is no table.
+    var ruleset: Ruleset?
+    /// Of the ruleset, once it has been derived.
+    var index: RulesetIndex?
+    var generation: Generation
+    /// What the last swap left to take out; the ruleset is what stays then.
+    var sweep: [Operation] = []
+}

@@ -1,0 +1,178 @@
+import NSGEngine
+import NetworkTypes
+import Nftables
+import TestSupport
+import Testing
+
+/// What is known by the kernel's number and what is read (docs/decisions/0006); what does not fit is refused whole.
+@Suite struct EnforcementTests {
+    /// A policy of 20 rules in each of two lists, in which some rules are others.
+    private static func policy(_ edits: Int..., paired: Bool = true) -> Ruleset {
+        var policy = LargeRuleset()
+        policy.interfaces = 1
+        policy.rulesPerList = 20
+        policy.mapsPerList = 2
+        policy.elementsPerList = 40
+        policy.arePaired = paired
+        policy.edited = Set(edits.map { .init(list: $0 % 2, rule: $0 / 2) })
+        return policy.ruleset
+    }
+
+    /// A store in which a policy is in force and swept, and who brought it there.
+    private static func enforced(_ ruleset: Ruleset) throws -> (FakeRulesetStore, Enforcement) {
+        let store = FakeRulesetStore()
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(ruleset)
+        _ = try enforcement.sweep(keeping: ruleset)
+        return (store, enforcement)
+    }
+
+    private static func isInForce(_ ruleset: Ruleset, in store: FakeRulesetStore) -> Bool {
+        Change(from: store.tables["nsgd"], to: ruleset).isEmpty
+    }
+
+    @Test("as long as nobody else changes anything the table is read once, at the start")
+    func readsOnce() throws {
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
+        let dumps = store.dumps
+        for edit in 0..<12 {
+            let wanted = Self.policy(edit)
+            let summary = try enforcement.apply(wanted)
+            #expect(summary.swap > 0 && summary.skeleton == 0)
+            let swept = try enforcement.sweep(keeping: wanted)
+            #expect(swept == summary.sweep && Self.isInForce(wanted, in: store), "\(edit)")
+            enforcement.prepare()
+            let again = try enforcement.apply(wanted)
+            #expect(again.isUnchanged)
+        }
+        #expect(store.dumps == dumps)
+        enforcement.distrust()
+        let audit = try enforcement.apply(Self.policy(11))
+        #expect(audit.isUnchanged && store.dumps == dumps + 1)
+    }
+
+    @Test("what somebody else changed is seen and healed, by a change and by none", arguments: [true, false])
+    func heals(changes: Bool) throws {
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
+        store.tamper("nsgd") { ruleset in
+            for name in ruleset?.chains.keys.filter({ $0.description.hasSuffix("/v4") }) ?? [] {
+                ruleset?.chains[name]?.rules.insert(Rule(.verdict(.accept)), at: 0)
+            }
+        }
+        let wanted = changes ? Self.policy(3) : Self.policy()
+        _ = try enforcement.apply(wanted)
+        _ = try enforcement.sweep(keeping: wanted)
+        #expect(Self.isInForce(wanted, in: store))
+    }
+
+    @Test("another table's change costs a reading and nothing else; so does a flush, which is a first load")
+    func readsAfterOthers() throws {
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
+        var dumps = store.dumps
+        store.tamper("other") { $0 = Ruleset(table: "other") }
+        let unchanged = try enforcement.apply(Self.policy())
+        #expect(unchanged.isUnchanged && store.dumps == dumps + 1)
+        dumps = store.dumps
+        store.tamper("nsgd") { $0 = nil }
+        let summary = try enforcement.apply(Self.policy(1))
+        _ = try enforcement.sweep(keeping: Self.policy(1))
+        #expect(summary.skeleton > 0 && Self.isInForce(Self.policy(1), in: store))
+    }
+
+    @Test(
+        "a commit that fails, or another's that comes first, at each transaction: the old policy or the new, and then the new"
+    )
+    func interrupted() throws {
+        for errno: Int32 in [12, 85, 105] {
+            for attempt in 0..<12 {
+                let (store, enforced) = try Self.enforced(Self.policy())
+                var enforcement = enforced
+                let wanted = Self.policy(0, 5, 9)
+                store.capacity = 16
+                store.failingAttempt = (store.attempts + attempt, KernelError(errno: errno, doing: "commit"))
+                do throws(Enforcement.Failure) {
+                    _ = try enforcement.apply(wanted)
+                    _ = try? enforcement.sweep(keeping: wanted)
+                } catch {
+                    #expect(!error.isSwapped)
+                }
+                let left = store.tables["nsgd"]
+                let isOld = Change(from: left, to: Self.policy()).swap.isEmpty
+                let isNew = Change(from: left, to: wanted).swap.isEmpty
+                #expect(isOld || isNew, "\(errno) at \(attempt)")
+                store.failingAttempt = nil
+                store.capacity = .max
+                _ = try enforcement.apply(wanted)
+                _ = try enforcement.sweep(keeping: wanted)
+                #expect(Self.isInForce(wanted, in: store), "\(errno) at \(attempt)")
+            }
+        }
+    }
+
+    @Test("another's commit between the swap and the reading back, or before the sweep: all is read")
+    func othersAfterSwap() throws {
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
+        let wanted = Self.policy(2)
+        _ = try enforcement.apply(wanted)
+        store.tamper("nsgd") { $0?.chains[ChainName("extra")] = Chain(ChainName("extra"), rules: []) }
+        let swept = try enforcement.sweep(keeping: wanted)
+        #expect(swept > 0 && Self.isInForce(wanted, in: store))
+        store.tamper("nsgd") { $0?.chains[ChainName("to/forward")]?.rules = [Rule(.verdict(.accept))] }
+        let healed = try enforcement.apply(wanted)
+        #expect(healed.swap == 1 && Self.isInForce(wanted, in: store))
+    }
+
+    @Test("what the kernel has no room for is refused before anything is sent, and the policy in force stays (E1)")
+    func limits() throws {
+        func deep(_ count: Int) -> Ruleset {
+            var ruleset = Self.policy()
+            for level in 0..<count {
+                let name = ChainName("deep-\(level)")
+                let rules = level + 1 < count ? [Rule(.verdict(.goto(ChainName("deep-\(level + 1)"))))] : []
+                ruleset.chains[name] = Chain(name, rules: rules)
+            }
+            ruleset.chains[ChainName("to/forward")]?.rules = [Rule(.verdict(.goto(ChainName("deep-0"))))]
+            return ruleset
+        }
+        var long = Self.policy()
+        let name = CounterName(String(repeating: "n", count: 256))
+        long.counters.insert(name)
+        var wide = Self.policy()
+        wide.chains[ChainName("wide")] = Chain(
+            ChainName("wide"), rules: [Rule((0..<70).map { .match(.destinationPort, .equals(UInt128($0))) })])
+        let cases: [(KernelLimits, Ruleset, Int32, String)] = [
+            (KernelLimits(transactionBytes: 1, memory: nil), Self.policy(0, 1, 2, 3), 90, "where"),
+            (KernelLimits(transactionBytes: .max, memory: 4096), Self.policy(4), 12, "MiB"),
+            (KernelLimits(transactionBytes: .max, memory: nil), deep(16), 31, "15"),
+            (KernelLimits(transactionBytes: .max, memory: nil), long, 36, "255"),
+            (KernelLimits(transactionBytes: .max, memory: nil), wide, 7, "128"),
+        ]
+        for (limits, wanted, errno, words) in cases {
+            let (store, enforced) = try Self.enforced(Self.policy())
+            var enforcement = enforced
+            store.limits = limits
+            let (attempts, before) = (store.attempts, store.tables["nsgd"])
+            do throws(Enforcement.Failure) {
+                _ = try enforcement.apply(wanted)
+                Issue.record("\(errno) was not refused")
+            } catch {
+                guard case .refused(let reason) = error else {
+                    Issue.record("\(error)")
+                    continue
+                }
+                #expect(reason.errno == errno, "\(reason)")
+                let isExplained = "\(reason)".contains(words) || errno == 90
+                #expect(isExplained && reason.object != nil, "\(reason)")
+            }
+            #expect(store.attempts == attempts && store.tables["nsgd"] == before)
+        }
+        // As deep as the kernel allows.
+        let (store, _) = try Self.enforced(Self.policy())
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(deep(14))
+    }
+}
