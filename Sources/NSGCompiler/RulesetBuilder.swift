@@ -53,6 +53,8 @@ struct RulesetBuilder: Sendable {
 
     /// A smaller set is sent whole when it changes: less than the two copies of a paired set would cost all the time.
     static let mostOfSmallSet = 128
+    /// Of a map.
+    private static let mostOfSmallMap = 512
 
     /// The sets of (device, address) pairs of both families, named `base.v4` and `base.v6`; nil for a family without any.
     mutating func deviceAddresses(
@@ -101,7 +103,14 @@ struct RulesetBuilder: Sendable {
     mutating func map(
         _ base: String, keyType: KeyType, keepsName: Bool, _ elements: [SetElement]
     ) -> SetName {
-        set(base, keyType: keyType, isInterval: true, isVerdictMap: true, elements)
+        guard keepsName, elements.count > Self.mostOfSmallMap else {
+            return set(base, keyType: keyType, isInterval: true, isVerdictMap: true, elements)
+        }
+        let name = SetName(salt.isEmpty ? base : "\(base).\(digits { _ in })")
+        add(
+            NamedSet(
+                name, keyType: keyType, isInterval: true, isVerdictMap: true, isPaired: true, elements: elements))
+        return name
     }
 
     mutating func set(
