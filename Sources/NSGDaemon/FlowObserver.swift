@@ -59,7 +59,7 @@ actor FlowObserver {
         var conntrackOverruns = 0
         /// Copies of packets that never came, by their numbers.
         var packetCopies = 0
-        /// Why packets are not captured, or not with their connections; nil while they are.
+        /// Why packets are not captured; nil while they are.
         var captureProblem: String?
     }
 
@@ -100,17 +100,14 @@ actor FlowObserver {
         let flowLogs = tracker.attributor.policy.configuration.settings.flowLogs
         guard flowLogs.isEnabled, packetReader == nil else { return }
         do throws(KernelError) {
-            let reader = try PacketLogReader(group: flowLogs.nflogGroup) { [self] batch in
+            let finder = try ConnectionFinder()
+            packetReader = try PacketLogReader(group: flowLogs.nflogGroup) { [self] batch in
+                var batch = batch
+                finder.complete(&batch)
                 // That it failed is told however much waits.
                 handOver(.packets(batch), count: batch.packets.count, isDroppable: batch.failure == nil)
             }
-            packetReader = reader
-            losses.captureProblem =
-                reader.givesConnections
-                ? nil
-                : "the kernel tells no connections of logged packets (CONFIG_NETFILTER_NETLINK_GLUE_CT), so it is worked "
-                    + "out which rules allowed, and ends and counters of flows are not recorded; use a kernel that has it"
-            if let problem = losses.captureProblem { journal.log(.warning, problem, id: "capture") }
+            losses.captureProblem = nil
         } catch {
             losses.captureProblem = "decisions are not recorded: \(error)"
             journal.log(

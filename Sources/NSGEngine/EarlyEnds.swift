@@ -1,54 +1,57 @@
 import FlowLog
+import NSGModel
 
 /// Ends of connections that came before their packets, and of those that concern nobody here: an event of an end does not
 /// tell which it is. Each waits a few seconds.
 struct EarlyEnds: Sendable {
     struct End: Sendable {
+        var id: UInt32
         var totals: FlowCounters?
         var time: Timestamp
     }
 
-    /// In the order in which they came: a connection may be over, and another of the same key too, before either's packet
+    /// In the order in which they came: a connection may be over, and another of the same flow too, before either's packet
     /// comes.
-    private var ends: [FlowKey: [End]] = [:]
-    private var order: [(key: FlowKey, time: Timestamp)] = []
+    private var ends: [FlowTuple: [End]] = [:]
+    private var order: [(flow: FlowTuple, time: Timestamp)] = []
     /// What of `order` is gone.
     private var head = 0
 
     /// Beyond `limit` the oldest is forgotten.
-    mutating func add(_ key: FlowKey, _ end: End, limit: Int) {
+    mutating func add(_ end: End, of flow: FlowTuple, limit: Int) {
         if order.count - head >= limit { forgetFirst() }
-        ends[key, default: []].append(end)
-        order.append((key, end.time))
+        ends[flow, default: []].append(end)
+        order.append((flow, end.time))
     }
 
-    func contains(_ key: FlowKey) -> Bool { !ends.isEmpty && ends[key] != nil }
+    /// - Parameter id: nil where the packet does not tell its connection.
+    func contains(_ flow: FlowTuple, id: UInt32?) -> Bool {
+        !ends.isEmpty && ends[flow]?.contains { id == nil || $0.id == id } ?? false
+    }
 
-    mutating func take(_ key: FlowKey) -> End? {
-        guard !ends.isEmpty, var waiting = ends[key] else { return nil }
-        let first = waiting.removeFirst()
-        ends[key] = waiting.isEmpty ? nil : waiting
-        return first
+    mutating func take(_ flow: FlowTuple, id: UInt32?) -> End? {
+        guard !ends.isEmpty, var waiting = ends[flow],
+            let index = waiting.firstIndex(where: { id == nil || $0.id == id })
+        else { return nil }
+        let end = waiting.remove(at: index)
+        ends[flow] = waiting.isEmpty ? nil : waiting
+        return end
     }
 
     mutating func forget(before now: Timestamp, patience: UInt64) {
-        while head < order.count, order[head].time.nanoseconds &+ patience <= now.nanoseconds { forgetFirst() }
-        if head > 1024, head * 2 > order.count {
+        while head < order.count, now >= Timestamp(nanoseconds: order[head].time.nanoseconds &+ patience) { forgetFirst() }
+        if head == order.count || head > 1024, head * 2 > order.count {
             order.removeFirst(head)
-            head = 0
-        }
-        if head == order.count {
-            order = []
             head = 0
         }
     }
 
     private mutating func forgetFirst() {
         guard head < order.count else { return }
-        let (key, time) = order[head]
+        let (flow, time) = order[head]
         head += 1
-        guard var waiting = ends[key], waiting.first?.time == time else { return }
+        guard var waiting = ends[flow], waiting.first?.time == time else { return }
         waiting.removeFirst()
-        ends[key] = waiting.isEmpty ? nil : waiting
+        ends[flow] = waiting.isEmpty ? nil : waiting
     }
 }

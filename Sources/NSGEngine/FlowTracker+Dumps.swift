@@ -47,7 +47,7 @@ extension FlowTracker {
     /// A connection that nobody knew of. Without its packet nothing is recorded of it, unless an earlier run did (F2).
     private mutating func appeared(_ connection: Connection, _ key: FlowKey, for purpose: DumpPurpose) {
         guard flows.count < limits.flows, let label = connection.label, FlowLabel.isDecided(label),
-            !hasEndedEarly(key)
+            !hasEndedEarly(connection)
         else { return }
         guard case .start(let wasToldOfTotals) = purpose else {
             flows[key] = TrackedFlow(way: attributor.silentWay(label: label), dump: dumpNumber)

@@ -73,12 +73,12 @@ package struct FlowTracker: Sendable {
     package mutating func judged(_ packet: JudgedPacket, into records: inout [FlowRecord]) -> Bool {
         switch packet.mark {
         case .denied(let slot, let number): denied(packet, at: slot, by: number, into: &records)
-        case .allowedAgain: began(packet, into: &records)
+        case .allowedAgain: began(packet, ending: nil, into: &records)
         case .allowed:
             if let connection = packet.connection {
                 allowed(packet, connection, into: &records)
             } else {
-                began(packet, into: &records)
+                began(packet, ending: earlyEnds.take(packet.flow, id: nil), into: &records)
             }
         }
     }
@@ -101,13 +101,8 @@ package struct FlowTracker: Sendable {
             records.append(
                 FlowRecord(time: packet.time, side: side, flow: packet.flow, change: .began, flowID: key.id))
         }
-        if let end = earlyEnds.take(key) {
-            for side in way.sides {
-                records.append(
-                    FlowRecord(
-                        time: max(end.time, packet.time), side: side, flow: packet.flow,
-                        change: .ended(end.totals.map { .counted($0) } ?? .uncounted), flowID: key.id))
-            }
+        if let end = earlyEnds.take(connection.flow, id: key.id) {
+            append(end, of: packet, way, into: &records)
             return true
         }
         // Beyond the limit it is told that flows begin, and no more.
@@ -117,13 +112,29 @@ package struct FlowTracker: Sendable {
         return true
     }
 
-    /// Without a connection the evaluator says which rules allowed, and there is nothing to tell an end by.
-    private mutating func began(_ packet: JudgedPacket, into records: inout [FlowRecord]) -> Bool {
+    /// Without a connection the evaluator says which rules allowed. It may be over, so that nobody knew it when it was asked
+    /// for.
+    private mutating func began(
+        _ packet: JudgedPacket, ending end: EarlyEnds.End?, into records: inout [FlowRecord]
+    ) -> Bool {
         let way = attributor.way(entry: packet.entryDevice, exit: packet.exitDevice, label: nil, flow: packet.flow)
         for side in way.sides {
-            records.append(FlowRecord(time: packet.time, side: side, flow: packet.flow, change: .began))
+            records.append(
+                FlowRecord(time: packet.time, side: side, flow: packet.flow, change: .began, flowID: end?.id))
         }
+        if let end { append(end, of: packet, way, into: &records) }
         return !way.sides.isEmpty
+    }
+
+    private func append(
+        _ end: EarlyEnds.End, of packet: JudgedPacket, _ way: FlowWay, into records: inout [FlowRecord]
+    ) {
+        for side in way.sides {
+            records.append(
+                FlowRecord(
+                    time: max(end.time, packet.time), side: side, flow: packet.flow,
+                    change: .ended(end.totals.map { .counted($0) } ?? .uncounted), flowID: end.id))
+        }
     }
 
     private mutating func denied(
@@ -169,7 +180,9 @@ package struct FlowTracker: Sendable {
         guard let index = found, !flows[index].value.way.sides.isEmpty else {
             // Nobody's here, or refused by its peer, say: its packet is on the way.
             if let found { flows.remove(at: found) }
-            earlyEnds.add(key, EarlyEnds.End(totals: connection.totals, time: time), limit: limits.waiting)
+            earlyEnds.add(
+                EarlyEnds.End(id: key.id, totals: connection.totals, time: time), of: connection.flow,
+                limit: limits.waiting)
             return
         }
         var flow = flows[index].value
@@ -206,7 +219,9 @@ package struct FlowTracker: Sendable {
     // MARK: What dumps show; see `FlowTracker+Dumps.swift`
 
     /// Whether a connection's end is known, and the packet that it waits for is not.
-    func hasEndedEarly(_ key: FlowKey) -> Bool { earlyEnds.contains(key) }
+    func hasEndedEarly(_ connection: Connection) -> Bool {
+        earlyEnds.contains(connection.flow, id: connection.id)
+    }
 
     mutating func found(_ key: FlowKey) {
         if !missedAt.isEmpty { missedAt[key] = nil }

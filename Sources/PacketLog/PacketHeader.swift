@@ -23,6 +23,8 @@ package struct PacketHeader: Hashable, Sendable {
     /// Of ICMP and ICMPv6.
     package var icmpType: UInt8?
     package var icmpCode: UInt8?
+    /// Of ICMP messages that are answered.
+    package var icmpIdentifier: UInt16?
     package var tcpFlags: TCPFlags?
     /// Bytes of the packet on the wire by its own header, which counts itself; a logged packet may be cut.
     package var totalLength: Int
@@ -105,6 +107,7 @@ package struct PacketHeader: Hashable, Sendable {
         } else if `protocol` == .icmp || `protocol` == .icmpv6 {
             icmpType = packet.byte(at: offset)
             icmpCode = packet.byte(at: offset + 1)
+            icmpIdentifier = packet.uint16(at: offset + 4)
         }
     }
 }

@@ -18,7 +18,7 @@ struct DaemonRestartTests {
         ]
         try TestNetwork.with(.guests("a", "b", rules: rules)) { network in
             let outside = try network.addMachine("outside", ["203.0.113.9"], behind: "uplink")
-            try network.router.shell("sysctl -qw net.netfilter.nf_conntrack_udp_timeout=5")
+            try network.router.shell("sysctl -qw net.netfilter.nf_conntrack_udp_timeout=5 net.netfilter.nf_conntrack_tcp_timeout_time_wait=3")
             let (a, b) = (network["a"], network["b"])
             let first = try network.startDaemon()
             try b.serve("tcp", 80, 81)
