@@ -108,6 +108,16 @@ struct FlowTrackerTests {
         #expect(later.map(\.change.letter) == ["B", "B"])
     }
 
+    @Test("a packet whose connection could not be found has the end of its 5-tuple, with derived stages")
+    mutating func endsEarlyUnfound() {
+        let totals = FlowCounters(packetsSent: 1, bytesSent: 60, packetsReceived: 1, bytesReceived: 40)
+        _ = tracker.ended(connection(totals), at: Timestamp(seconds: 100))
+        let records = tracker.judged(packet(.allowed, flow))
+        #expect(records.map(\.change.letter) == ["B", "B", "E", "E"])
+        #expect(records.last?.change == .ended(.counted(totals)))
+        #expect(records.allSatisfy { $0.flowID == 7 && $0.stages.allSatisfy(\.isDerived) })
+    }
+
     @Test("each of two connections of the same id and flow has its B and E, in whichever order packets and ends come")
     mutating func repeats() {
         let totals = [1, 2].map { FlowCounters(packetsSent: $0) }
