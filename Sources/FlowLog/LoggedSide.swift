@@ -43,7 +43,8 @@ package final class LoggedSide: Hashable, Sendable {
         placeText = Self.placeText(of: facts)
         stagesText = Self.stagesText(of: facts.stages)
         endText = Array(
-            ((facts.attribution == .adopted ? #","adopted":true"# : "") + (facts.isPlatform ? #","platform":true"# : ""))
+            ((facts.attribution == .adopted ? #","adopted":true"# : "")
+                + (facts.isPlatform ? #","platform":true"# : ""))
                 .utf8)
     }
 

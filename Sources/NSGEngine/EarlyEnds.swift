@@ -39,7 +39,9 @@ struct EarlyEnds: Sendable {
     }
 
     mutating func forget(before now: Timestamp, patience: UInt64) {
-        while head < order.count, now >= Timestamp(nanoseconds: order[head].time.nanoseconds &+ patience) { forgetFirst() }
+        while head < order.count, now >= Timestamp(nanoseconds: order[head].time.nanoseconds &+ patience) {
+            forgetFirst()
+        }
         if head == order.count || head > 1024, head * 2 > order.count {
             order.removeFirst(head)
             head = 0
