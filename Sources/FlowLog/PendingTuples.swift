@@ -109,11 +109,16 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
 
     /// - Parameter write: gives the tuple's text, which needs no escapes.
     mutating func add(at time: Timestamp, to place: Int, write: (inout [UInt8]) -> Void) {
-        buckets[place].text.append(UInt8(ascii: "\""))
-        write(&buckets[place].text)
-        buckets[place].text.append(UInt8(ascii: "\""))
-        buckets[place].text.append(UInt8(ascii: ","))
-        buckets[place].tuples.append((time.nanoseconds, buckets[place].text.count))
+        // Taken out and put back: written to where it lies, the text is copied for each tuple.
+        var text: [UInt8] = []
+        swap(&text, &buckets[place].text)
+        text.append(UInt8(ascii: "\""))
+        write(&text)
+        text.append(UInt8(ascii: "\""))
+        text.append(UInt8(ascii: ","))
+        let end = text.count
+        swap(&text, &buckets[place].text)
+        buckets[place].tuples.append((time.nanoseconds, end))
         count += 1
     }
 
