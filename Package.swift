@@ -84,7 +84,7 @@ let package = Package(
         rim("Netlink", ["CMnl", "CShims", "NetworkTypes"]),
         rim("NftablesKernel", ["CMnl", "CNftnl", "CShims", "Netlink", "Nftables", "NetworkTypes"]),
         rim("ConntrackKernel", ["CMnl", "CConntrack", "CShims", "Netlink", "NetworkTypes"]),
-        rim("PacketLog", ["CPcap", "CMnl", "CShims", "Netlink", "NetworkTypes"]),
+        rim("PacketLog", ["CPcap", "CMnl", "CShims", "ConntrackKernel", "Netlink", "NetworkTypes"]),
         rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NSGConfig", "NetworkTypes"]),
 
         rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"], exclude: ["io.nsgd.Control.varlink"]),

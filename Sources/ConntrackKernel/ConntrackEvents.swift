@@ -34,14 +34,34 @@ package final class ConntrackEvents: Sendable {
     /// Bytes of the receive buffer in force, as `SO_RCVBUF` gives them.
     package let receiveBuffer: Int
 
-    /// - Parameter receiveBuffer: bytes asked for; what is granted may be less (`net.core.rmem_max`).
+    /// What is listened to. The kernel makes a message of every event that somebody listens to, while the packet waits that
+    /// caused it.
+    package struct Kinds: OptionSet, Hashable, Sendable {
+        package let rawValue: UInt32
+        package init(rawValue: UInt32) { self.rawValue = rawValue }
+        package static let new = Self(rawValue: 1)
+        package static let update = Self(rawValue: 2)
+        package static let destroy = Self(rawValue: 4)
+        package static let all: Self = [.new, .update, .destroy]
+
+        /// `NFNLGRP_CONNTRACK_NEW`, `_UPDATE`, `_DESTROY`
+        fileprivate var groups: NetlinkSocket.MulticastGroups {
+            var groups: NetlinkSocket.MulticastGroups = []
+            if contains(.new) { groups.insert(.group(1)) }
+            if contains(.update) { groups.insert(.group(2)) }
+            if contains(.destroy) { groups.insert(.group(3)) }
+            return groups
+        }
+    }
+
+    /// - Parameter receiveBuffer: bytes asked for; what is granted may be less (`net.core.rmem_max`). A message takes about
+    ///   1 KiB of it.
     /// - Parameter handler: `lost`: events were dropped before or amid this batch, so compare with a dump.
     package init(
-        receiveBuffer: Int = 8 << 20,
+        _ kinds: Kinds = .all, receiveBuffer: Int = 32 << 20,
         handler: @escaping @Sendable (_ events: [ConntrackEvent], _ lost: Bool) -> Void
     ) throws(KernelError) {
-        // NFNLGRP_CONNTRACK_NEW, _UPDATE, _DESTROY
-        var socket = try NetlinkSocket(.netfilter, groups: [.group(1), .group(2), .group(3)])
+        var socket = try NetlinkSocket(.netfilter, groups: kinds.groups)
         self.receiveBuffer = socket.enlargeBuffers(receive: receiveBuffer).receive
         listener = NetlinkListener(
             "conntrack events", socket: socket, state: [],
@@ -51,7 +71,8 @@ package final class ConntrackEvents: Sendable {
             drained: { events, lost in
                 guard lost || !events.isEmpty else { return }
                 handler(events, lost)
-                events.removeAll(keepingCapacity: true)
+                // Whoever took them may still hold them.
+                events = []
             }
         )
     }

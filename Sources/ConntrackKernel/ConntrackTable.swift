@@ -4,7 +4,7 @@ package import NetworkTypes
 
 /// The kernel's table of connections, of the network namespace in which the value was made. Used from one executor.
 package struct ConntrackTable: ~Copyable {
-    private var socket: NetlinkSocket
+    var socket: NetlinkSocket
 
     package init() throws(KernelError) {
         var socket = try NetlinkSocket(.netfilter)

@@ -23,10 +23,10 @@ package enum BlockFile {
 
     /// How to append a record to a file of `length` bytes that ends with `tail` (its last `tailLength` bytes, all of a
     /// shorter file). Nil where that is not the end of such a file: scan and repair it first.
-    package static func append(_ record: String, length: UInt64, tail: some Collection<UInt8>) -> Write? {
-        if length == 0 { return Write(offset: 0, bytes: Array((opening + record + closing).utf8)) }
+    package static func append(_ record: [UInt8], length: UInt64, tail: some Collection<UInt8>) -> Write? {
+        if length == 0 { return Write(offset: 0, bytes: Array(opening.utf8) + record + Array(closing.utf8)) }
         guard length >= UInt64(blank.utf8.count) else { return nil }
-        let bytes = Array((record + closing).utf8)
+        let bytes = record + Array(closing.utf8)
         let offset = length - UInt64(closing.utf8.count)
         if tail.elementsEqual("}]}".utf8) { return Write(offset: offset, bytes: [UInt8(ascii: ",")] + bytes) }
         if tail.elementsEqual("[]}".utf8) { return Write(offset: offset, bytes: bytes) }

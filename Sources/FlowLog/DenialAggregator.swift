@@ -7,9 +7,16 @@ import NSGModel
 /// counted, and become one record `deniedAgain` at its end. The sum of `repeats` is the number of refused packets.
 package struct DenialAggregator: Sendable {
     private struct Key: Hashable, Sendable {
-        var interface: LoggedInterface
+        /// Tells the interface.
+        var device: String?
         var direction: Direction
         var flow: FlowTuple
+
+        init(_ record: FlowRecord) {
+            device = record.interface.device
+            direction = record.direction
+            flow = record.flow
+        }
     }
 
     private struct Entry: Sendable {
@@ -38,27 +45,28 @@ package struct DenialAggregator: Sendable {
     /// How many windows are open.
     package var count: Int { entries.count }
 
-    /// Gives the records to write now; in the usual case one for the first packet of a 5-tuple and none for the next.
+    /// Appends the records to write now; in the usual case one for the first packet of a 5-tuple and none for the next.
     /// Records of other changes than `denied` pass through. Amortised O(1).
-    package mutating func add(_ record: FlowRecord) -> [FlowRecord] {
-        guard case .denied = record.change else { return [record] }
-        let key = Key(interface: record.interface, direction: record.direction, flow: record.flow)
-        if var entry = entries[key], entry.record.stages == record.stages,
-            entry.record.isPlatform == record.isPlatform, !isOver(entry, at: record.time)
-        {
+    package mutating func add(_ record: FlowRecord, to due: inout [FlowRecord]) {
+        guard case .denied = record.change else {
+            due.append(record)
+            return
+        }
+        let key = Key(record)
+        if var entry = entries[key], entry.record.side == record.side, !isOver(entry, at: record.time) {
             entry.repeats += 1
             entry.lastSeen = max(entry.lastSeen, record.time)
             entries[key] = entry
-            return []
+            return
         }
         // Over, or refused by another rule since a reload: that is another record.
-        var due = close(key).map { [$0] } ?? []
+        if let closed = close(key) { due.append(closed) }
         while entries.count >= capacity { due += closeOldest() }
         entries[key] = Entry(record: record, repeats: 0, lastSeen: record.time, serial: nextSerial)
         order.append((key, nextSerial))
         nextSerial += 1
         compactOrder()
-        return due + [record]
+        due.append(record)
     }
 
     /// Ends the windows that are over at `now`.

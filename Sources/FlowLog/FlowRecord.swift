@@ -60,33 +60,27 @@ package enum Attribution: Hashable, Sendable {
 package struct FlowRecord: Hashable, Sendable {
     /// When it happened; for `deniedAgain` the last of the packets.
     package var time: Timestamp
-    package var interface: LoggedInterface
-    package var direction: Direction
+    /// The interface, and what was decided there.
+    package var side: LoggedSide
     /// As the side that opened the flow sent it; the direction does not turn it round.
     package var flow: FlowTuple
     package var change: FlowChange
-    /// One for every group that is present, in the order in which they are evaluated, also after a deny.
-    package var stages: [StageRecord]
-    package var attribution: Attribution
-    /// Passed without evaluation of any group (S9).
-    package var isPlatform: Bool
     /// The conntrack id; nil for a refused packet, which leaves no entry.
     package var flowID: UInt32?
 
-    package init(
-        time: Timestamp, interface: LoggedInterface, direction: Direction, flow: FlowTuple, change: FlowChange,
-        stages: [StageRecord], attribution: Attribution = .packet, isPlatform: Bool = false, flowID: UInt32? = nil
-    ) {
+    package init(time: Timestamp, side: LoggedSide, flow: FlowTuple, change: FlowChange, flowID: UInt32? = nil) {
         self.time = time
-        self.interface = interface
-        self.direction = direction
+        self.side = side
         self.flow = flow
         self.change = change
-        self.stages = stages
-        self.attribution = attribution
-        self.isPlatform = isPlatform
         self.flowID = flowID
     }
+
+    package var interface: LoggedInterface { side.facts.interface }
+    package var direction: Direction { side.facts.direction }
+    package var stages: [StageRecord] { side.facts.stages }
+    package var attribution: Attribution { side.facts.attribution }
+    package var isPlatform: Bool { side.facts.isPlatform }
 
     package var access: Access {
         switch change {
@@ -97,11 +91,5 @@ package struct FlowRecord: Hashable, Sendable {
 
     /// Which group's log has the flow: of an allowed one the group evaluated last, of a refused one the group that
     /// refused it (FACTS i1). Nil with no group on the way, and where something else than a group refused (S14).
-    package var decidingStage: StageRecord? {
-        switch access {
-        // A list of admin rules none of which matched has decided nothing.
-        case .allow, .alwaysAllow: stages.last { !$0.rule.name.isEmpty }
-        case .deny: stages.first { $0.access == .deny }
-        }
-    }
+    package var decidingStage: StageRecord? { access == .deny ? side.denyingStage : side.lastStage }
 }

@@ -1,25 +1,33 @@
 import JSONText
 
-/// Writes one JSON object, member by member, into one buffer: a line is written for each new connection, so no tree of
-/// values is built for it. Keys need no escapes.
+/// Writes JSON objects, member by member, into one buffer: a line is written for each new connection, so no tree of values
+/// is built for it. Keys need no escapes.
 struct JSONLine {
-    private var bytes: [UInt8] = []
+    /// What is written so far.
+    private(set) var bytes: [UInt8]
     /// The next member or element is the first of its object or array.
-    private var isFirst = true
+    private var isFirst: Bool
 
+    /// Begins an object.
     init() {
-        bytes.reserveCapacity(1024)
-        open(UInt8(ascii: "{"))
+        bytes = [UInt8(ascii: "{")]
+        isFirst = true
+    }
+
+    /// Goes on behind members of an object, so that a comma comes first.
+    init(continuing bytes: [UInt8]) {
+        self.bytes = bytes
+        isFirst = false
     }
 
     mutating func append(_ key: String, _ value: String) {
         appendKey(key)
-        appendString(value)
+        bytes.append(jsonString: value)
     }
 
-    mutating func append(_ key: String, number: some BinaryInteger) {
+    mutating func append(_ key: String, number: UInt64) {
         appendKey(key)
-        bytes += String(number).utf8
+        bytes.append(decimal: number)
     }
 
     /// A member that is there only when it is true.
@@ -29,23 +37,35 @@ struct JSONLine {
         bytes += "true".utf8
     }
 
+    /// A member whose value is JSON already.
+    mutating func append(_ key: String, raw value: [UInt8]) {
+        appendKey(key)
+        bytes += value
+    }
+
+    mutating func append(_ key: String, object write: (inout JSONLine) -> Void) {
+        appendKey(key)
+        append(object: write)
+    }
+
     /// An array of objects; `write` gives the members of each.
     mutating func append<Element>(_ key: String, objects: [Element], write: (Element, inout JSONLine) -> Void) {
         appendKey(key)
         open(UInt8(ascii: "["))
         for element in objects {
             separate()
-            open(UInt8(ascii: "{"))
-            write(element, &self)
-            close(UInt8(ascii: "}"))
+            append { line in write(element, &line) }
         }
         close(UInt8(ascii: "]"))
     }
 
-    /// The finished object.
-    consuming func text() -> String {
+    /// Ends the object that `init()` began.
+    mutating func end() { close(UInt8(ascii: "}")) }
+
+    private mutating func append(object write: (inout JSONLine) -> Void) {
+        open(UInt8(ascii: "{"))
+        write(&self)
         close(UInt8(ascii: "}"))
-        return String(decoding: bytes, as: UTF8.self)
     }
 
     private mutating func appendKey(_ key: String) {
@@ -54,18 +74,6 @@ struct JSONLine {
         bytes += key.utf8
         bytes.append(UInt8(ascii: "\""))
         bytes.append(UInt8(ascii: ":"))
-    }
-
-    private mutating func appendString(_ text: String) {
-        let start = bytes.count
-        bytes.append(UInt8(ascii: "\""))
-        bytes += text.utf8
-        if bytes[(start + 1)...].contains(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5c || $0 == 0x7f }) {
-            bytes.removeSubrange(start...)
-            bytes += jsonString(text).utf8
-        } else {
-            bytes.append(UInt8(ascii: "\""))
-        }
     }
 
     private mutating func separate() {

@@ -5,7 +5,7 @@ package struct LogBlock: Hashable, Sendable {
     /// Relative to the log folder; every component is a plain file name.
     package var path: String
     /// One JSON object in one line.
-    package var record: String
+    package var record: [UInt8]
     package var hour: LogHour
     /// How many tuples the record holds (F5).
     package var tupleCount: Int

@@ -5,101 +5,173 @@ extension LogEntry {
     /// One JSON object (F8) without a newline at the end; members always in the same order. What is not known is left
     /// out.
     package var jsonLine: String {
-        switch self {
-        case .flow(let record): record.jsonLine
-        case .gap(let gap): gap.jsonLine
-        }
+        var writer = LineWriter()
+        var bytes: [UInt8] = []
+        writer.write(self, into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 
 extension FlowRecord {
-    package var jsonLine: String {
-        var line = JSONLine()
-        line.append("time", time.description)
-        line.append("event", isDecision ? "decision" : "flow")
-        if let nic = interface.networkInterface { line.append("nic", nic.description) }
-        if let device = interface.device { line.append("interface", device) }
-        line.append("direction", direction.rawValue)
-        appendFlow(to: &line)
-        line.append("access", access.rawValue)
-        line.append("stages", objects: stages) { stage, line in stage.append(to: &line) }
-        line.append("state", change.letter)
-        appendChange(to: &line)
-        if let flowID { line.append("flow", number: flowID) }
-        line.append("adopted", ifTrue: attribution == .adopted)
-        line.append("platform", ifTrue: isPlatform)
-        return line.text()
-    }
+    package var jsonLine: String { LogEntry.flow(self).jsonLine }
 
     /// A verdict on a packet, as against what conntrack tells.
-    private var isDecision: Bool {
+    fileprivate var isDecision: Bool {
         switch change {
-        case .began: attribution == .packet
+        case .began: side.facts.attribution == .packet
         case .denied, .deniedAgain: true
         case .continued, .ended: false
         }
     }
+}
 
-    private func appendFlow(to line: inout JSONLine) {
-        switch flow.protocol {
-        case .tcp, .udp, .icmp: line.append("protocol", flow.protocol.description)
-        default: line.append("protocol", number: flow.protocol.rawValue)
+/// Writes lines of `flows.jsonl` into a buffer that is used again. Keeps the text of the last second it met.
+package struct LineWriter: Sendable {
+    private var second: UInt64?
+    /// `2026-11-20T14:03:02.`
+    private var secondText: [UInt8] = []
+
+    package init() {}
+
+    /// Without a newline.
+    package mutating func write(_ entry: LogEntry, into bytes: inout [UInt8]) {
+        switch entry {
+        case .flow(let record): write(record, into: &bytes)
+        case .gap(let gap): gap.write(into: &bytes)
         }
-        line.append("source", flow.source.description)
-        if let port = flow.sourcePort { line.append("sourcePort", number: port) }
-        line.append("destination", flow.destination.description)
-        if let port = flow.destinationPort { line.append("destinationPort", number: port) }
-        if let type = flow.icmpType { line.append("icmpType", number: type) }
     }
 
-    /// Counters for B, C and E, so that a reader can add them up without a case for each; `repeats` for D.
-    private func appendChange(to line: inout JSONLine) {
-        switch change {
-        case .began: FlowCounters.zero.append(to: &line)
-        case .continued(.counted(let counters)), .ended(.counted(let counters)): counters.append(to: &line)
-        case .continued(.uncounted), .ended(.uncounted): line.append("uncounted", ifTrue: true)
-        case .denied: line.append("repeats", number: 1)
-        case .deniedAgain(let repeats): line.append("repeats", number: repeats)
+    private mutating func write(_ record: FlowRecord, into bytes: inout [UInt8]) {
+        bytes += Text.time
+        append(record.time, to: &bytes)
+        bytes += record.isDecision ? Text.decision : Text.news
+        bytes += record.side.placeText
+        record.flow.write(into: &bytes)
+        bytes += record.access == .deny ? Text.deny : Text.allow
+        bytes += record.side.stagesText
+        record.change.write(into: &bytes)
+        if let flowID = record.flowID {
+            bytes += Text.flow
+            bytes.append(decimal: flowID)
+        }
+        bytes += record.side.endText
+        bytes.append(UInt8(ascii: "}"))
+    }
+
+    /// RFC 3339 with milliseconds.
+    private mutating func append(_ time: Timestamp, to bytes: inout [UInt8]) {
+        if second != time.seconds {
+            second = time.seconds
+            secondText = Array(time.description.utf8.dropLast(4))
+        }
+        bytes += secondText
+        bytes.append(decimal: time.milliseconds % 1000, digits: 3)
+        bytes.append(UInt8(ascii: "Z"))
+    }
+}
+
+/// What lines are put together from.
+private enum Text {
+    static let time = Array(#"{"time":""#.utf8)
+    static let decision = Array(#"","event":"decision""#.utf8)
+    static let news = Array(#"","event":"flow""#.utf8)
+    static let `protocol` = Array(#","protocol":"#.utf8)
+    static let tcp = Array(#","protocol":"TCP","source":""#.utf8)
+    static let udp = Array(#","protocol":"UDP","source":""#.utf8)
+    static let icmp = Array(#","protocol":"ICMP","source":""#.utf8)
+    static let source = Array(#","source":""#.utf8)
+    static let sourcePort = Array(#"","sourcePort":"#.utf8)
+    static let destination = Array(#","destination":""#.utf8)
+    static let destinationPort = Array(#"","destinationPort":"#.utf8)
+    static let icmpType = Array(#","icmpType":"#.utf8)
+    static let allow = Array(#","access":"Allow""#.utf8)
+    static let deny = Array(#","access":"Deny""#.utf8)
+    static let state = Array(#","state":""#.utf8)
+    static let began = Array(
+        #"","packetsSent":0,"bytesSent":0,"packetsReceived":0,"bytesReceived":0"#.utf8)
+    static let packetsSent = Array(#"","packetsSent":"#.utf8)
+    static let bytesSent = Array(#","bytesSent":"#.utf8)
+    static let packetsReceived = Array(#","packetsReceived":"#.utf8)
+    static let bytesReceived = Array(#","bytesReceived":"#.utf8)
+    static let uncounted = Array(#"","uncounted":true"#.utf8)
+    static let repeats = Array(#"","repeats":"#.utf8)
+    static let flow = Array(#","flow":"#.utf8)
+}
+
+extension FlowTuple {
+    fileprivate func write(into bytes: inout [UInt8]) {
+        switch `protocol` {
+        case .tcp: bytes += Text.tcp
+        case .udp: bytes += Text.udp
+        case .icmp: bytes += Text.icmp
+        default:
+            bytes += Text.protocol
+            bytes.append(decimal: `protocol`.rawValue)
+            bytes += Text.source
+        }
+        bytes.append(source)
+        if let sourcePort {
+            bytes += Text.sourcePort
+            bytes.append(decimal: sourcePort)
+        } else {
+            bytes.append(UInt8(ascii: "\""))
+        }
+        bytes += Text.destination
+        bytes.append(destination)
+        if let destinationPort {
+            bytes += Text.destinationPort
+            bytes.append(decimal: destinationPort)
+        } else {
+            bytes.append(UInt8(ascii: "\""))
+        }
+        if let icmpType {
+            bytes += Text.icmpType
+            bytes.append(decimal: icmpType)
         }
     }
 }
 
 extension FlowChange {
     /// The flow state as Azure writes it.
-    package var letter: String {
+    package var letter: String { String(UnicodeScalar(letterByte)) }
+
+    var letterByte: UInt8 {
         switch self {
-        case .began: "B"
-        case .continued: "C"
-        case .ended: "E"
-        case .denied, .deniedAgain: "D"
+        case .began: UInt8(ascii: "B")
+        case .continued: UInt8(ascii: "C")
+        case .ended: UInt8(ascii: "E")
+        case .denied, .deniedAgain: UInt8(ascii: "D")
+        }
+    }
+
+    /// Counters for B, C and E, so that a reader can add them up without a case for each; `repeats` for D.
+    fileprivate func write(into bytes: inout [UInt8]) {
+        bytes += Text.state
+        bytes.append(letterByte)
+        switch self {
+        case .began: bytes += Text.began
+        case .continued(.counted(let counters)), .ended(.counted(let counters)):
+            bytes += Text.packetsSent
+            bytes.append(decimal: counters.packetsSent)
+            bytes += Text.bytesSent
+            bytes.append(decimal: counters.bytesSent)
+            bytes += Text.packetsReceived
+            bytes.append(decimal: counters.packetsReceived)
+            bytes += Text.bytesReceived
+            bytes.append(decimal: counters.bytesReceived)
+        case .continued(.uncounted), .ended(.uncounted): bytes += Text.uncounted
+        case .denied:
+            bytes += Text.repeats
+            bytes.append(UInt8(ascii: "1"))
+        case .deniedAgain(let repeats):
+            bytes += Text.repeats
+            bytes.append(decimal: UInt64(clamping: repeats))
         }
     }
 }
 
-extension StageRecord {
-    /// As in `stages` of IP flow verify (K5), with `derived` where that is true.
-    fileprivate func append(to line: inout JSONLine) {
-        line.append("level", level.rawValue)
-        line.append("networkSecurityGroup", rule.group.description)
-        line.append("ruleName", rule.qualifiedName)
-        if !rule.kind.isNoAdminRule(rule.name) { line.append("priority", number: priority.value) }
-        line.append("access", access.rawValue)
-        if let location { line.append("file", location.description) }
-        line.append("derived", ifTrue: isDerived)
-    }
-}
-
-extension FlowCounters {
-    fileprivate func append(to line: inout JSONLine) {
-        line.append("packetsSent", number: packetsSent)
-        line.append("bytesSent", number: bytesSent)
-        line.append("packetsReceived", number: packetsReceived)
-        line.append("bytesReceived", number: bytesReceived)
-    }
-}
-
 extension GapRecord {
-    package var jsonLine: String {
+    fileprivate func write(into bytes: inout [UInt8]) {
         var line = JSONLine()
         line.append("time", to.description)
         line.append("event", "gap")
@@ -111,6 +183,7 @@ extension GapRecord {
             line.append("rule", rule.qualifiedName)
             if rule.kind != .platform { line.append("networkSecurityGroup", rule.group.description) }
         }
-        return line.text()
+        line.end()
+        bytes += line.bytes
     }
 }

@@ -1,4 +1,3 @@
-import JSONText
 package import NSGModel
 package import NetworkTypes
 
@@ -36,7 +35,7 @@ package struct NSGFlowLogAggregator: Sendable {
     }
 
     /// May be changed at any time; tuples that are already waiting keep their version.
-    package var settings: NSGFlowLogSettings
+    package var settings: NSGFlowLogSettings { didSet { pending.forgetPlaces() } }
     private let capacity: Int
     private var pending = PendingTuples<Log, String>()
 
@@ -49,15 +48,21 @@ package struct NSGFlowLogAggregator: Sendable {
     /// Takes the record if it belongs into an NSG flow log. Gives blocks only when the capacity is reached: then all
     /// that waits.
     package mutating func add(_ record: FlowRecord) -> [LogBlock] {
-        guard let rule = record.decidingStage?.rule, rule.kind == .custom || rule.kind == .default,
-            let version = settings.version(of: rule.group),
-            let tuple = record.nsgFlowTuple(version)
-        else { return [] }
-        pending.add(
-            tuple, at: record.time, rule: rule.flowLogName,
-            subject: Log(group: rule.group, version: version), macAddress: record.interface.macAddress,
-            interval: settings.interval)
+        guard let place = pending.place(of: record) ?? place(of: record) else { return [] }
+        let version = pending.subject(at: place).version
+        guard record.isLogged(version) else { return [] }
+        pending.add(at: record.time, to: place) { record.writeNSGFlowTuple(version, into: &$0) }
         return pending.count < capacity ? [] : flushAll(now: record.time)
+    }
+
+    /// Nil where no group that is logged decided.
+    private mutating func place(of record: FlowRecord) -> Int? {
+        guard let rule = record.decidingStage?.rule, rule.kind == .custom || rule.kind == .default,
+            let version = settings.version(of: rule.group), record.isLogged(version)
+        else { return nil }
+        return pending.place(
+            of: record, rule: rule.flowLogName, subject: Log(group: rule.group, version: version),
+            interval: settings.interval)
     }
 
     /// The records of intervals that ended at least `settling` seconds ago: conntrack and NFLOG deliver a little late.
@@ -72,24 +77,27 @@ package struct NSGFlowLogAggregator: Sendable {
 
     private func block(for record: PendingTuples<Log, String>.Record, now: Timestamp) -> LogBlock {
         let (log, mac) = (record.key.subject, record.key.macAddress.description)
-        let flows = record.rules.map { rule, tuples -> JSONValue in
-            [
-                "rule": JSONValue(rule),
-                "flows": [["mac": JSONValue(mac), "flowTuples": JSONValue(tuples.map { JSONValue($0) })]],
-            ]
+        var json = JSONLine()
+        json.append("time", now.rfc3339(fractionDigits: 7))
+        json.append("systemId", settings.systemID.description)
+        json.append("macAddress", mac)
+        json.append("category", "NetworkSecurityGroupFlowEvent")
+        json.append("resourceId", log.group.description.uppercased())
+        json.append("operationName", "NetworkSecurityGroupFlowEvents")
+        json.append("properties") { json in
+            json.append("Version", number: UInt64(log.version.rawValue))
+            json.append("flows", objects: record.rules) { rule, json in
+                json.append("rule", rule.rule)
+                json.append("flows", objects: [rule.tuples]) { tuples, json in
+                    json.append("mac", mac)
+                    json.append("flowTuples", raw: tuples)
+                }
+            }
         }
-        let json: JSONValue = [
-            "time": JSONValue(now.rfc3339(fractionDigits: 7)),
-            "systemId": JSONValue(settings.systemID.description),
-            "macAddress": JSONValue(mac),
-            "category": "NetworkSecurityGroupFlowEvent",
-            "resourceId": JSONValue(log.group.description.uppercased()),
-            "operationName": "NetworkSecurityGroupFlowEvents",
-            "properties": ["Version": JSONValue(log.version.rawValue), "flows": JSONValue(flows)],
-        ]
+        json.end()
         let path =
             "insights-logs-networksecuritygroupflowevent/resourceId=\(folders(of: log.group))/\(record.key.hour)"
             + "/macAddress=\(mac)/PT1H.json"
-        return LogBlock(path: path, record: json.text(), hour: record.key.hour, tupleCount: record.tupleCount)
+        return LogBlock(path: path, record: json.bytes, hour: record.key.hour, tupleCount: record.tupleCount)
     }
 }

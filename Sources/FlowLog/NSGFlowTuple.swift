@@ -15,18 +15,55 @@ extension FlowRecord {
     /// such a log leaves out: protocols other than TCP and UDP, platform traffic, and further packets of a refused
     /// flow.
     package func nsgFlowTuple(_ version: NSGFlowLogVersion) -> String? {
-        guard !isPlatform, let ports = loggedPorts else { return nil }
-        let letter = flow.protocol == .tcp ? "T" : "U"
-        let common =
-            "\(time.seconds),\(flow.source),\(flow.destination),\(ports.source),\(ports.destination),\(letter),"
-            + "\(direction.letter),\(access == .allow ? "A" : "D")"
+        guard isLogged(version) else { return nil }
+        var bytes: [UInt8] = []
+        writeNSGFlowTuple(version, into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    func isLogged(_ version: NSGFlowLogVersion) -> Bool {
+        guard !isPlatform, loggedPorts != nil else { return false }
         switch (version, change) {
-        case (_, .deniedAgain), (.one, .continued), (.one, .ended): return nil
-        case (.one, .began), (.one, .denied): return common
-        case (.two, .began), (.two, .denied): return common + ",B,,,,"
-        case (.two, .continued(let traffic)), (.two, .ended(let traffic)):
-            return "\(common),\(change.letter),\(traffic.countersText)"
+        case (_, .deniedAgain), (.one, .continued), (.one, .ended): return false
+        case (_, .began), (_, .denied), (.two, .continued), (.two, .ended): return true
         }
+    }
+
+    /// Of a record that `isLogged`.
+    func writeNSGFlowTuple(_ version: NSGFlowLogVersion, into bytes: inout [UInt8]) {
+        let comma = UInt8(ascii: ",")
+        bytes.append(decimal: time.seconds)
+        writeEnds(into: &bytes)
+        bytes.append(flow.protocol == .tcp ? UInt8(ascii: "T") : UInt8(ascii: "U"))
+        bytes.append(comma)
+        bytes.append(direction.letterByte)
+        bytes.append(comma)
+        bytes.append(access == .allow ? UInt8(ascii: "A") : UInt8(ascii: "D"))
+        guard version == .two else { return }
+        bytes.append(comma)
+        switch change {
+        case .continued(let traffic), .ended(let traffic):
+            bytes.append(change.letterByte)
+            bytes.append(comma)
+            traffic.write(into: &bytes)
+        case .began, .denied, .deniedAgain:
+            bytes.append(UInt8(ascii: "B"))
+            for _ in 0..<4 { bytes.append(comma) }
+        }
+    }
+
+    /// `,10.1.0.4,203.0.113.9,50030,443,`
+    func writeEnds(into bytes: inout [UInt8]) {
+        let comma = UInt8(ascii: ",")
+        bytes.append(comma)
+        bytes.append(flow.source)
+        bytes.append(comma)
+        bytes.append(flow.destination)
+        bytes.append(comma)
+        bytes.append(decimal: flow.sourcePort ?? 0)
+        bytes.append(comma)
+        bytes.append(decimal: flow.destinationPort ?? 0)
+        bytes.append(comma)
     }
 
     /// The ports of a TCP or UDP flow; nil for other protocols, which Azure's logs leave out.
@@ -40,10 +77,10 @@ extension FlowRecord {
 
 extension Direction {
     /// As flow tuples have it.
-    var letter: String {
+    var letterByte: UInt8 {
         switch self {
-        case .inbound: "I"
-        case .outbound: "O"
+        case .inbound: UInt8(ascii: "I")
+        case .outbound: UInt8(ascii: "O")
         }
     }
 }
@@ -51,12 +88,18 @@ extension Direction {
 extension Traffic {
     /// Packets and bytes sent, packets and bytes received. Azure's schema cannot say "not counted": that is 0, and only
     /// `flows.jsonl` tells the difference.
-    var countersText: String {
+    func write(into bytes: inout [UInt8]) {
         let counters =
             switch self {
             case .counted(let counters): counters
             case .uncounted: FlowCounters.zero
             }
-        return "\(counters.packetsSent),\(counters.bytesSent),\(counters.packetsReceived),\(counters.bytesReceived)"
+        bytes.append(decimal: counters.packetsSent)
+        bytes.append(UInt8(ascii: ","))
+        bytes.append(decimal: counters.bytesSent)
+        bytes.append(UInt8(ascii: ","))
+        bytes.append(decimal: counters.packetsReceived)
+        bytes.append(UInt8(ascii: ","))
+        bytes.append(decimal: counters.bytesReceived)
     }
 }

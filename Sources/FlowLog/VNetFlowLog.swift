@@ -1,4 +1,3 @@
-import JSONText
 package import NSGModel
 package import NetworkTypes
 
@@ -61,16 +60,33 @@ extension FlowRecord {
     /// `1710413935827,10.1.1.70,10.1.1.4,55490,80,6,O,B,NX,0,0,0,0`. Nil for protocols other than TCP and UDP, and for
     /// further packets of a refused flow. `NX`: what this host does not encrypt, whatever the two ends do.
     package var vnetFlowTuple: String? {
-        guard let ports = loggedPorts else { return nil }
-        let counters: String
-        switch change {
-        case .deniedAgain: return nil
-        case .began, .denied: counters = Traffic.counted(.zero).countersText
-        case .continued(let traffic), .ended(let traffic): counters = traffic.countersText
-        }
-        return "\(time.milliseconds),\(flow.source),\(flow.destination),\(ports.source),\(ports.destination),"
-            + "\(flow.protocol.rawValue),\(direction.letter),\(change.letter),NX,\(counters)"
+        guard isLoggedByNetwork else { return nil }
+        var bytes: [UInt8] = []
+        writeVNetFlowTuple(into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
+
+    fileprivate var isLoggedByNetwork: Bool {
+        if case .deniedAgain = change { return false }
+        return loggedPorts != nil
+    }
+
+    fileprivate func writeVNetFlowTuple(into bytes: inout [UInt8]) {
+        bytes.append(decimal: time.milliseconds)
+        writeEnds(into: &bytes)
+        bytes.append(decimal: flow.protocol.rawValue)
+        bytes.append(UInt8(ascii: ","))
+        bytes.append(direction.letterByte)
+        bytes.append(UInt8(ascii: ","))
+        bytes.append(change.letterByte)
+        bytes += Self.unencrypted
+        switch change {
+        case .began, .denied, .deniedAgain: Traffic.counted(.zero).write(into: &bytes)
+        case .continued(let traffic), .ended(let traffic): traffic.write(into: &bytes)
+        }
+    }
+
+    private static let unencrypted = Array(",NX,".utf8)
 }
 
 /// Collects the tuples of virtual network flow logs and gives one record an interval for each network and MAC address
@@ -93,7 +109,12 @@ package struct VNetFlowLogAggregator: Sendable {
     }
 
     /// May be changed at any time; tuples that are already waiting stay with the log they were meant for.
-    package var settings: VNetFlowLogSettings { didSet { logs = [:] } }
+    package var settings: VNetFlowLogSettings {
+        didSet {
+            logs = [:]
+            pending.forgetPlaces()
+        }
+    }
     private let capacity: Int
     /// What `settings` say of each network met so far; a default log costs a digest to name.
     private var logs: [ResourceID: Log?] = [:]
@@ -108,15 +129,20 @@ package struct VNetFlowLogAggregator: Sendable {
     /// Takes the record if it belongs into a virtual network flow log. Gives blocks only when the capacity is reached:
     /// then all that waits.
     package mutating func add(_ record: FlowRecord) -> [LogBlock] {
-        guard let network = record.interface.virtualNetwork, let log = log(of: network),
-            let tuple = record.vnetFlowTuple
-        else { return [] }
-        let stage = record.isPlatform ? nil : record.decidingStage
-        pending.add(
-            tuple, at: record.time,
-            rule: stage.map { Rule(list: $0.groupGUID, name: $0.rule.flowLogName) } ?? .platform,
-            subject: log, macAddress: record.interface.macAddress, interval: settings.interval)
+        guard record.isLoggedByNetwork else { return [] }
+        let place = pending.place(of: record) ?? place(of: record)
+        guard let place else { return [] }
+        pending.add(at: record.time, to: place) { record.writeVNetFlowTuple(into: &$0) }
         return pending.count < capacity ? [] : flushAll(now: record.time)
+    }
+
+    /// Nil where its network has no log.
+    private mutating func place(of record: FlowRecord) -> Int? {
+        guard let network = record.interface.virtualNetwork, let log = log(of: network) else { return nil }
+        let stage = record.isPlatform ? nil : record.decidingStage
+        return pending.place(
+            of: record, rule: stage.map { Rule(list: $0.groupGUID, name: $0.rule.flowLogName) } ?? .platform,
+            subject: log, interval: settings.interval)
     }
 
     /// The records of intervals that ended at least `settling` seconds ago: conntrack and NFLOG deliver a little late.
@@ -138,32 +164,43 @@ package struct VNetFlowLogAggregator: Sendable {
 
     private static func block(for record: PendingTuples<Log, Rule>.Record, now: Timestamp) -> LogBlock {
         let (target, mac) = (record.key.subject.target, record.key.macAddress.description)
-        let json: JSONValue = [
-            "time": JSONValue(now.rfc3339(fractionDigits: 7)),
-            "flowLogVersion": 4,
-            "flowLogGUID": JSONValue(target.flowLogGUID.description),
-            "macAddress": JSONValue(mac),
-            "category": "FlowLogFlowEvent",
-            "flowLogResourceID": JSONValue(target.flowLog.description.uppercased()),
-            "targetResourceID": JSONValue(target.target.description),
-            "operationName": "FlowLogFlowEvent",
-            "flowRecords": ["flows": JSONValue(flows(of: record.rules))],
-        ]
+        var json = JSONLine()
+        json.append("time", now.rfc3339(fractionDigits: 7))
+        json.append("flowLogVersion", number: 4)
+        json.append("flowLogGUID", target.flowLogGUID.description)
+        json.append("macAddress", mac)
+        json.append("category", "FlowLogFlowEvent")
+        json.append("flowLogResourceID", target.flowLog.description.uppercased())
+        json.append("targetResourceID", target.target.description)
+        json.append("operationName", "FlowLogFlowEvent")
+        json.append("flowRecords") { json in
+            json.append("flows", objects: lists(of: record.rules)) { list, json in
+                json.append("aclID", list.id.description)
+                json.append("flowGroups", objects: list.rules) { rule, json in
+                    json.append("rule", rule.rule.name)
+                    json.append("flowTuples", raw: rule.tuples)
+                }
+            }
+        }
+        json.end()
         let path =
             "insights-logs-flowlogflowevent/flowLogResourceID=\(target.folders)/\(record.key.hour)"
             + "/macAddress=\(mac)/PT1H.json"
-        return LogBlock(path: path, record: json.text(), hour: record.key.hour, tupleCount: record.tupleCount)
+        return LogBlock(path: path, record: json.bytes, hour: record.key.hour, tupleCount: record.tupleCount)
     }
 
-    /// One object a group of rules, in the order of their first tuples.
-    private static func flows(of rules: [(rule: Rule, tuples: [String])]) -> [JSONValue] {
-        var lists: [UUID] = []
-        var groups: [UUID: [JSONValue]] = [:]
-        for (rule, tuples) in rules {
-            if groups[rule.list] == nil { lists.append(rule.list) }
-            groups[rule.list, default: []].append(
-                ["rule": JSONValue(rule.name), "flowTuples": JSONValue(tuples.map { JSONValue($0) })])
+    /// The rules by their groups, in the order of the groups' first tuples.
+    private static func lists(
+        of rules: [PendingTuples<Log, Rule>.RuleTuples]
+    ) -> [(id: UUID, rules: [PendingTuples<Log, Rule>.RuleTuples])] {
+        var lists: [(id: UUID, rules: [PendingTuples<Log, Rule>.RuleTuples])] = []
+        for rule in rules {
+            if let place = lists.firstIndex(where: { $0.id == rule.rule.list }) {
+                lists[place].rules.append(rule)
+            } else {
+                lists.append((rule.rule.list, [rule]))
+            }
         }
-        return lists.map { ["aclID": JSONValue($0.description), "flowGroups": JSONValue(groups[$0] ?? [])] }
+        return lists
     }
 }

@@ -24,9 +24,8 @@ struct FlowLogFolder: ~Copyable {
     // MARK: JSON Lines
 
     /// Appends whole lines with one `write`, which other writers do not cut (`O_APPEND`).
-    mutating func append(lines text: String) throws(KernelError) {
+    mutating func append(lines bytes: [UInt8]) throws(KernelError) {
         try openLines()
-        let bytes = Array(text.utf8)
         let written = unsafe bytes.withUnsafeBytes { unsafe write(lines, $0.baseAddress, $0.count) }
         if written != bytes.count {
             let number = written < 0 ? errno : ENOSPC

@@ -30,8 +30,15 @@ struct FlowLogOutput: ~Copyable {
     /// Lines that could not be written, since when.
     private var unwritten: (since: Timestamp, count: UInt64)?
     private(set) var recordsLost: UInt64 = 0
-    /// The last thousand lines.
-    private(set) var recent: [LogLine] = []
+    /// What the last thousand lines were made of.
+    private var recentEntries: [LogEntry] = []
+    var recent: [LogLine] { recentEntries.suffix(1000).map(LogLine.init) }
+    private var writer = LineWriter()
+    /// Lines on their way to the file; kept for its memory.
+    private var lines: [UInt8] = []
+    /// Records that are left once refused packets are folded; kept for its memory.
+    private var folded: [FlowRecord] = []
+    private static let mostBuffered = 1 << 20
     /// Each gives false once it wants no more.
     var followers: [UInt64: @Sendable (LogLine) -> Bool] = [:]
 
@@ -64,21 +71,19 @@ struct FlowLogOutput: ~Copyable {
 
     // MARK: Writing
 
-    mutating func write(_ entries: [LogEntry], now: Timestamp) {
-        var folded: [LogEntry] = []
-        for entry in entries {
-            switch entry {
-            case .flow(let record): folded += denials.add(record).map(LogEntry.flow)
-            case .gap: folded.append(entry)
-            }
-        }
-        put(folded, now: now)
+    mutating func write(_ records: [FlowRecord], now: Timestamp) {
+        guard !records.isEmpty else { return }
+        folded.removeAll(keepingCapacity: true)
+        for record in records { denials.add(record, to: &folded) }
+        put(folded.lazy.map(LogEntry.flow), now: now)
     }
+
+    mutating func write(_ gaps: [GapRecord], now: Timestamp) { put(gaps.lazy.map(LogEntry.gap), now: now) }
 
     /// What time alone makes due: ends of folding windows, records of elapsed intervals, expired files.
     mutating func tick(now: Timestamp) {
         folder.rotateLines(beyond: Self.mostLines)
-        put(denials.tick(now: now).map(LogEntry.flow), now: now)
+        put(denials.tick(now: now).lazy.map(LogEntry.flow), now: now)
         write(securityGroups.flush(now: now), now: now)
         write(virtualNetworks.flush(now: now), now: now)
         if LogHour(now) != lastExpiry {
@@ -89,33 +94,42 @@ struct FlowLogOutput: ~Copyable {
     }
 
     mutating func finish(now: Timestamp) {
-        put(denials.flush().map(LogEntry.flow), now: now)
+        put(denials.flush().lazy.map(LogEntry.flow), now: now)
         write(securityGroups.flushAll(now: now), now: now)
         write(virtualNetworks.flushAll(now: now), now: now)
     }
 
-    private mutating func put(_ entries: [LogEntry], now: Timestamp) {
+    private mutating func put(_ entries: some RandomAccessCollection<LogEntry>, now: Timestamp) {
         guard !entries.isEmpty else { return }
-        for case .flow(let record) in entries {
-            write(securityGroups.add(record), now: now)
-            if writesVirtualNetworks { write(virtualNetworks.add(record), now: now) }
+        for entry in entries {
+            if case .flow(let record) = entry {
+                write(securityGroups.add(record), now: now)
+                if writesVirtualNetworks { write(virtualNetworks.add(record), now: now) }
+            }
+            guard writesLines else { continue }
+            writer.write(entry, into: &lines)
+            lines.append(UInt8(ascii: "\n"))
+            if lines.count >= Self.mostBuffered { writeLines(now: now) }
         }
-        let lines = entries.map(LogLine.init)
-        remember(lines)
-        guard writesLines else {
-            unwritten = nil
-            return
-        }
-        var text = lines.map { $0.text + "\n" }.joined()
-        if let unwritten {
-            let gap = GapRecord(from: unwritten.since, to: now, missing: unwritten.count, reason: .writeFailed)
-            text = LogEntry.gap(gap).jsonLine + "\n" + text
-        }
+        writeLines(now: now)
+        remember(entries)
+        if !writesLines { unwritten = nil }
+    }
+
+    /// What has been put together by now, with one system call.
+    private mutating func writeLines(now: Timestamp) {
+        guard !lines.isEmpty else { return }
+        defer { lines.removeAll(keepingCapacity: true) }
         do throws(KernelError) {
-            try folder.append(lines: text)
+            if let unwritten {
+                let gap = GapRecord(from: unwritten.since, to: now, missing: unwritten.count, reason: .writeFailed)
+                try folder.append(lines: Array((LogEntry.gap(gap).jsonLine + "\n").utf8) + lines)
+            } else {
+                try folder.append(lines: lines)
+            }
             unwritten = nil
         } catch {
-            let count = UInt64(entries.count)
+            let count = UInt64(lines.count { $0 == UInt8(ascii: "\n") })
             unwritten = (unwritten?.since ?? now, (unwritten?.count ?? 0) + count)
             lose(count, because: error)
         }
@@ -137,10 +151,11 @@ struct FlowLogOutput: ~Copyable {
         journal.log(.error, "flow records are lost: \(error)", id: "flow log")
     }
 
-    private mutating func remember(_ lines: [LogLine]) {
-        recent += lines.suffix(1000)
-        if recent.count > 2000 { recent.removeFirst(recent.count - 1000) }
+    private mutating func remember(_ entries: some RandomAccessCollection<LogEntry>) {
+        recentEntries += entries.suffix(1000)
+        if recentEntries.count > 8000 { recentEntries.removeFirst(recentEntries.count - 1000) }
         guard !followers.isEmpty else { return }
+        let lines = entries.map(LogLine.init)
         followers = followers.filter { _, follower in lines.allSatisfy(follower) }
     }
 }

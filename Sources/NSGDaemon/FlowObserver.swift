@@ -10,13 +10,12 @@ import NetworkTypes
 import Nftables
 import NftablesKernel
 import PacketLog
-import Synchronization
 import SystemServices
 
 /// Watches what the kernel decides and tracks, and writes it down. Owns the flow tracker, the logs and their followers.
 ///
-/// Sources read and decode on queues of their own and hand over batches in order; a backlog beyond `mostWaiting` is
-/// dropped and shows as a gap, since the ledger holds every decision against the kernel's counters.
+/// Sources read and decode on queues of their own and hand over to an inbox, which is worked off in pieces: between two of
+/// them the queue does what others ask of it, however much waits.
 actor FlowObserver {
     nonisolated let executor = QueueExecutor(label: "flow log")
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
@@ -25,12 +24,12 @@ actor FlowObserver {
     private var ledger = DecisionLedger()
     private var output: FlowLogOutput
     private var links: LinkTable
-    private var connections: ConntrackTable
     private let counters: KernelRulesetStore
     private let journal: Journal
 
     private var packetReader: PacketLogReader?
     private var conntrackEvents: ConntrackEvents?
+    private let lister: ConnectionLister
     private var timer: (any DispatchSourceTimer)?
     private var clock = ObserverClock()
     private(set) var losses = Losses()
@@ -38,13 +37,22 @@ actor FlowObserver {
     private var droppedSinceComparison = 0
     private var lostSinceComparison = 0
     private var linksReadAt = Timestamp(nanoseconds: 0)
+    /// The dump that is being read, and one that is to follow it.
+    private var dump: FlowTracker.DumpPurpose?
+    private var nextDump: FlowTracker.DumpPurpose?
+    /// Prefixes of logged packets, of which there are as many as rules that deny.
+    private var marks: [String: DecisionMark?] = [:]
 
-    private nonisolated let backlog = Atomic<Int>(0)
-    private nonisolated let dropped = Atomic<Int>(0)
-    /// Packets and events, of half a kilobyte or so.
-    private static let mostWaiting = 65_536
+    private nonisolated let inbox = Inbox<Delivery>()
+
+    private enum Delivery: Sendable {
+        case packets(PacketBatch)
+        case events([ConntrackEvent], lost: Bool)
+        case listed([Connection], isLast: Bool)
+    }
+
     /// Much waits that has yet to be looked at.
-    nonisolated var isBehind: Bool { backlog.load(ordering: .relaxed) > 1024 }
+    nonisolated var isBehind: Bool { inbox.count > 1024 }
 
     struct Losses: Sendable {
         /// Times the kernel dropped conntrack events; each was made good by a dump.
@@ -59,7 +67,7 @@ actor FlowObserver {
         tracker = FlowTracker(attributor: Attributor(policy: policy))
         output = FlowLogOutput(folder: logs, systemID: systemID, policy: policy, journal: journal)
         self.links = links
-        connections = try ConntrackTable()
+        lister = try ConnectionLister()
         counters = try KernelRulesetStore()
         self.journal = journal
     }
@@ -70,13 +78,21 @@ actor FlowObserver {
     func open() {
         clock.begin(at: Self.now)
         output.repair(now: Self.now)
+        openSources()
+    }
+
+    /// Where flows are not logged, nobody listens: events cost each connection, and packets are not copied.
+    private func openSources() {
+        guard tracker.attributor.policy.configuration.settings.flowLogs.isEnabled else { return }
         openPacketLog()
+        guard conntrackEvents == nil else { return }
         do throws(KernelError) {
-            conntrackEvents = try ConntrackEvents { [self] events, lost in
-                handOver(events.count) { $0.take(events, lost: lost) }
+            // Of ends alone: what begins comes with its packet.
+            conntrackEvents = try ConntrackEvents(.destroy) { [self] events, lost in
+                handOver(.events(events, lost: lost), count: events.count, isDroppable: !lost)
             }
         } catch {
-            journal.log(.error, "flows will be found by dumps alone: \(error)", id: "conntrack")
+            journal.log(.error, "ends of flows will be found by dumps alone: \(error)", id: "conntrack")
         }
     }
 
@@ -84,19 +100,22 @@ actor FlowObserver {
         let flowLogs = tracker.attributor.policy.configuration.settings.flowLogs
         guard flowLogs.isEnabled, packetReader == nil else { return }
         do throws(KernelError) {
+            let finder = try ConnectionFinder()
             packetReader = try PacketLogReader(group: flowLogs.nflogGroup) { [self] batch in
+                var batch = batch
+                finder.complete(&batch)
                 // That it failed is told however much waits.
-                handOver(batch.failure == nil ? batch.packets.count : 0) { $0.take(batch) }
+                handOver(.packets(batch), count: batch.packets.count, isDroppable: batch.failure == nil)
             }
             losses.captureProblem = nil
         } catch {
-            losses.captureProblem = "\(error)"
+            losses.captureProblem = "decisions are not recorded: \(error)"
             journal.log(
                 .error, "decisions are not recorded: \(error); the rules are enforced all the same", id: "capture")
         }
     }
 
-    /// Finds the flows that are there already, then reads the sources.
+    /// Finds the flows that are there already, and reads the sources.
     /// - Parameter earlier: the accounts of a run that ended in order.
     func follow(after earlier: DecisionLedger.Accounts?) {
         let policy = tracker.attributor.policy
@@ -104,24 +123,19 @@ actor FlowObserver {
         readCounters { ledger, counters, now in
             gaps = ledger.begin(with: counters, at: now, in: policy, after: earlier)
         }
-        output.write(gaps.map(LogEntry.gap), now: Self.now)
-        dump { tracker, connections, _ in
-            for connection in connections {
-                _ = tracker.appeared(connection, isKnownFromBefore: true, wasToldOfTotals: earlier != nil)
-            }
-            return []
-        }
+        output.write(gaps, now: Self.now)
+        beginDump(.start(wasToldOfTotals: earlier != nil))
         packetReader?.start()
         conntrackEvents?.start()
         let timer = DispatchSource.makeTimerSource(queue: executor.queue)
-        timer.schedule(deadline: .now() + 1, repeating: 1)
+        timer.schedule(deadline: .now() + 1, repeating: 1, leeway: .milliseconds(100))
         timer.setEventHandler { [self] in assumeIsolated { $0.tick() } }
         timer.activate()
         self.timer = timer
     }
 
     /// Reads the events of connections that have come by now, so that `stop()` finds the totals of what has ended. Not to
-    /// be called on this actor, whose queue takes them before what is queued next.
+    /// be called on this actor.
     nonisolated func drainEvents() {
         executor.queue.sync { assumeIsolated { $0.conntrackEvents } }?.drain()
     }
@@ -132,105 +146,145 @@ actor FlowObserver {
         timer = nil
         packetReader = nil
         conntrackEvents = nil
-        output.write(tracker.tick(now: .distantFuture).map(LogEntry.flow), now: Self.now)
-        resynchronise(continues: true)
+        while work(atMost: .max) {}
+        output.write(tracker.tick(now: .distantFuture), now: Self.now)
+        do throws(KernelError) {
+            var connections = try ConntrackTable()
+            let present = try connections.dump().map(Connection.init)
+            output.write(tracker.reconcile(present, for: .continuation, at: Self.now), now: Self.now)
+        } catch {
+            journal.log(.warning, "the flows cannot be listed: \(error)", id: "conntrack")
+        }
         output.finish(now: Self.now)
-        return ledger.accounts(at: Self.now)
-    }
-
-    /// Runs on this actor, in the order of the calls from one source. Where too much waits, `count` more are dropped.
-    private nonisolated func handOver(_ count: Int, _ work: @escaping @Sendable (isolated FlowObserver) -> Void) {
-        guard count == 0 || backlog.add(count, ordering: .relaxed).newValue <= Self.mostWaiting else {
-            backlog.subtract(count, ordering: .relaxed)
-            dropped.add(count, ordering: .relaxed)
-            return
-        }
-        executor.queue.async { [self] in
-            backlog.subtract(count, ordering: .relaxed)
-            assumeIsolated(work)
-        }
+        return ledger.accounts(at: Self.now, in: tracker.attributor.policy)
     }
 
     // MARK: What comes in
 
-    private func take(_ batch: PacketBatch) {
-        losses.packetCopies += batch.lost
-        lostSinceComparison += batch.lost
-        if let failure = batch.failure {
-            losses.captureProblem = "\(failure)"
-            packetReader = nil
-            journal.log(.error, "the packet log ended: \(failure)", id: "capture")
+    /// Taken in the order of the calls. Where too much waits it is dropped, and shows as a gap, since the ledger holds every
+    /// decision against the kernel's counters.
+    private nonisolated func handOver(_ delivery: Delivery, count: Int, isDroppable: Bool) {
+        if inbox.put(delivery, count: count, isDroppable: isDroppable) { workLater() }
+    }
+
+    private nonisolated func workLater() {
+        executor.queue.async { [self] in
+            if assumeIsolated({ $0.work(atMost: Self.piece) }) { workLater() }
+        }
+    }
+
+    /// Some milliseconds of work.
+    private static let piece = 1024
+
+    /// Takes up to so many packets, events or connections out of the inbox. False once it is empty.
+    private func work(atMost limit: Int) -> Bool {
+        guard let (delivery, range) = inbox.take(atMost: limit) else { return false }
+        switch delivery {
+        case .packets(let batch): take(batch, range)
+        case .events(let events, let lost): take(events, range, lost: lost)
+        case .listed(let connections, let isLast): take(listed: connections, range, isLast: isLast)
+        }
+        return true
+    }
+
+    private func take(_ batch: PacketBatch, _ range: Range<Int>) {
+        if range.lowerBound == 0 {
+            losses.packetCopies += batch.lost
+            lostSinceComparison += batch.lost
+            if let failure = batch.failure {
+                losses.captureProblem = "decisions are not recorded: \(failure)"
+                packetReader = nil
+                journal.log(.error, "the packet log ended: \(failure)", id: "capture")
+            }
         }
         var records: [FlowRecord] = []
-        for packet in batch.packets {
+        records.reserveCapacity(2 * range.count)
+        for packet in batch.packets[range] {
+            guard let mark = mark(packet.prefix) else { continue }
             learnDevices(of: packet)
-            guard let judged = JudgedPacket(packet, links: links), tracker.concerns(judged) else { continue }
-            learnAddress(of: packet, judged)
-            ledger.count(judged.mark, in: tracker.attributor.policy)
-            records += tracker.judged(judged)
+            guard let judged = JudgedPacket(packet, mark: mark, links: links),
+                tracker.judged(judged, into: &records)
+            else { continue }
+            if packet.senderHardwareAddress != nil { learnAddress(of: packet, judged) }
+            ledger.count(mark)
         }
-        output.write(records.map(LogEntry.flow), now: Self.now)
+        output.write(records, now: Self.now)
+    }
+
+    /// Nil for a packet that is no decision of ours.
+    private func mark(_ prefix: String) -> DecisionMark? {
+        if let known = marks[prefix] { return known }
+        let mark = DecisionMark(prefix)
+        if marks.count >= 65_536 { marks = [:] }
+        marks[prefix] = .some(mark)
+        return mark
     }
 
     /// A device that has just come may be in a packet before it is in the table that follows devices.
     private func learnDevices(of packet: LoggedPacket) {
-        let indexes = [packet.inputInterface, packet.outputInterface].compactMap(\.self)
-        guard indexes.contains(where: { links.byIndex[$0] == nil }), linksReadAt.adding(seconds: 1) <= Self.now else {
-            return
-        }
+        func isUnknown(_ index: UInt32?) -> Bool { index.map { links.byIndex[$0] == nil } ?? false }
+        guard isUnknown(packet.inputInterface) || isUnknown(packet.outputInterface),
+            linksReadAt.adding(seconds: 1) <= Self.now
+        else { return }
         linksReadAt = Self.now
         links = (try? LinkTable.list()) ?? links
     }
 
     /// A machine behind its veth sends from its own address on that link.
     private func learnAddress(of packet: LoggedPacket, _ judged: JudgedPacket) {
-        guard let sender = packet.senderHardwareAddress,
-            let binding = judged.entryDevice.flatMap({ tracker.attributor.policy.binding(ofDevice: $0) }),
+        guard let device = judged.entryDevice, let sender = packet.senderHardwareAddress,
+            let binding = tracker.attributor.policy.binding(ofDevice: device),
             binding.attachment == .guest, tracker.attributor.macAddresses[binding.networkInterface] == nil
         else { return }
         tracker.attributor.macAddresses[binding.networkInterface] = sender
     }
 
-    private func take(_ events: [ConntrackEvent], lost: Bool) {
+    private func take(_ events: [ConntrackEvent], _ range: Range<Int>, lost: Bool) {
         var records: [FlowRecord] = []
-        for event in events {
-            let connection = Connection(event.entry)
-            switch event {
-            case .new: records += tracker.appeared(connection)
-            case .update:
-                let (appeared, hasClosed) = tracker.changed(connection)
-                records += appeared + (hasClosed ? totals(of: event.entry) : [])
-            case .destroy:
-                records += tracker.ended(connection, at: event.entry.stop.map(Timestamp.init(nanoseconds:)) ?? Self.now)
-            }
+        records.reserveCapacity(2 * range.count)
+        for event in events[range] {
+            guard case .destroy(let entry) = event else { continue }
+            tracker.ended(
+                Connection(entry), at: entry.stop.map(Timestamp.init(nanoseconds:)) ?? Self.now, into: &records)
         }
-        output.write(records.map(LogEntry.flow), now: Self.now)
-        if lost {
+        output.write(records, now: Self.now)
+        if lost, range.upperBound == events.count {
             losses.conntrackOverruns += 1
-            resynchronise(continues: false)
+            beginDump(.comparison)
         }
     }
 
-    /// A closed connection's counters, which no event but the last carries.
-    private func totals(of entry: ConntrackEntry) -> [FlowRecord] {
-        guard let found = try? connections.get(entry.original, protocol: entry.protocol, zone: entry.zone),
-            found.id == entry.id
-        else {
-            return []
+    // MARK: Dumps
+
+    /// Lists the connections, or does so once the list that is being read is complete.
+    private func beginDump(_ purpose: FlowTracker.DumpPurpose) {
+        guard dump == nil else {
+            if nextDump != .continuation { nextDump = purpose }
+            return
         }
-        return tracker.closed(Connection(found), at: Self.now)
+        dump = purpose
+        tracker.beginDump()
+        lister.list { [self] entries in
+            handOver(.listed(entries.map(Connection.init), isLast: false), count: entries.count, isDroppable: false)
+        } ended: { [self] error in
+            if let error { journal.log(.warning, "the flows cannot be listed: \(error)", id: "conntrack") }
+            handOver(.listed([], isLast: error == nil), count: 0, isDroppable: false)
+        }
     }
 
-    private func resynchronise(continues: Bool) {
-        dump { tracker, connections, now in tracker.reconcile(connections, continues: continues, at: now) }
-    }
-
-    private func dump(_ use: (inout FlowTracker, [Connection], Timestamp) -> [FlowRecord]) {
-        do throws(KernelError) {
-            let present = try connections.dump().map(Connection.init)
-            output.write(use(&tracker, present, Self.now).map(LogEntry.flow), now: Self.now)
-        } catch {
-            journal.log(.warning, "the flows cannot be listed: \(error)", id: "conntrack")
+    /// - Parameter isLast: the dump is complete. A piece without connections that is not the last ends one that failed.
+    private func take(listed connections: [Connection], _ range: Range<Int>, isLast: Bool) {
+        guard let purpose = dump else { return }
+        var records: [FlowRecord] = []
+        tracker.listed(connections[range], for: purpose, at: Self.now, into: &records)
+        output.write(records, now: Self.now)
+        if range.upperBound < connections.count { return }
+        if !connections.isEmpty { return lister.goOn() }
+        if isLast { tracker.endDump(at: Self.now) } else { tracker.abandonDump() }
+        dump = nil
+        if let next = nextDump {
+            nextDump = nil
+            beginDump(next)
         }
     }
 
@@ -238,15 +292,15 @@ actor FlowObserver {
 
     private func tick() {
         let now = Self.now
-        let overrun = dropped.exchange(0, ordering: .relaxed)
+        let overrun = inbox.takeDropped()
         if overrun > 0 {
             droppedSinceComparison += overrun
-            resynchronise(continues: false)
+            beginDump(.comparison)
         }
-        output.write(tracker.tick(now: now).map(LogEntry.flow), now: now)
+        output.write(tracker.tick(now: now), now: now)
         let settings = tracker.attributor.policy.configuration.settings.flowLogs
         let due = clock.due(at: now, interval: UInt64(max(settings.interval.components.seconds, 1)))
-        if due.continues { resynchronise(continues: true) }
+        if due.continues { beginDump(.continuation) }
         if due.interval { compareCounters() }
         if due.neighbours { learnAddresses() }
         if due.interval, packetReader == nil { reopenPacketLog() }
@@ -273,7 +327,7 @@ actor FlowObserver {
                 .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
                 fields: gap.rule.map { [("NSGD_RULE", "\($0.group)/\($0.qualifiedName)")] } ?? [])
         }
-        output.write(gaps.map(LogEntry.gap), now: Self.now)
+        output.write(gaps, now: Self.now)
     }
 
     private func readCounters(_ use: (inout DecisionLedger, [CounterName: CounterValue], Timestamp) -> Void) {
@@ -306,12 +360,21 @@ actor FlowObserver {
     /// From now on records are made with this policy; flows of earlier ones keep what their labels say.
     func adopt(_ policy: Policy) {
         let previous = tracker.attributor.policy.configuration.settings.flowLogs
+        ledger.settle(in: tracker.attributor.policy)
         tracker.attributor.policy = policy
         output.adopt(policy)
         let settings = policy.configuration.settings.flowLogs
         if settings.nflogGroup != previous.nflogGroup || settings.isEnabled != previous.isEnabled {
             packetReader = nil
-            if timer != nil { reopenPacketLog() }
+            if !settings.isEnabled {
+                conntrackEvents = nil
+                losses.captureProblem = nil
+            }
+            if timer != nil {
+                openSources()
+                packetReader?.start()
+                conntrackEvents?.start()
+            }
         }
         learnAddresses()
     }
@@ -320,7 +383,8 @@ actor FlowObserver {
 
     /// Numbers that live flows carry, by the kernel's own word; nil where it cannot be asked.
     func numbersInUse() -> Set<RuleNumber>? {
-        (try? connections.ruleNumbers()).map(tracker.numbersInUse.union)
+        guard var connections = try? ConntrackTable() else { return nil }
+        return (try? connections.ruleNumbers()).map(tracker.numbersInUse.union)
     }
 
     func report() -> ObserverReport {

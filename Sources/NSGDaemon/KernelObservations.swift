@@ -30,19 +30,20 @@ extension Connection {
 }
 
 extension JudgedPacket {
-    /// Nil for a packet that is not a decision of ours, or that is cut before its addresses.
-    init?(_ packet: LoggedPacket, links: LinkTable) {
-        guard let mark = DecisionMark(packet.prefix), let header = packet.header else { return nil }
+    /// Nil for a packet that is cut before its addresses.
+    /// - Parameter mark: what its prefix says.
+    init?(_ packet: LoggedPacket, mark: DecisionMark, links: LinkTable) {
+        guard let header = packet.header else { return nil }
         func name(_ index: UInt32?) -> String? { index.flatMap { links.byIndex[$0]?.name } }
-        let tracked = FlowTuple(
-            protocol: header.protocol, source: header.source, destination: header.destination,
-            sourcePort: header.sourcePort, destinationPort: header.destinationPort, icmpType: header.icmpType)
         let flow =
             header.isAuthenticated
-            ? FlowTuple(protocol: .ah, source: header.source, destination: header.destination) : tracked
+            ? FlowTuple(protocol: .ah, source: header.source, destination: header.destination)
+            : FlowTuple(
+                protocol: header.protocol, source: header.source, destination: header.destination,
+                sourcePort: header.sourcePort, destinationPort: header.destinationPort, icmpType: header.icmpType)
         self.init(
             time: Timestamp(nanoseconds: packet.time), mark: mark, entryDevice: name(packet.inputInterface),
-            exitDevice: name(packet.outputInterface), flow: flow, tracked: tracked,
+            exitDevice: name(packet.outputInterface), flow: flow, connection: packet.connection.map(Connection.init),
             bytes: UInt64(header.totalLength))
     }
 }
@@ -50,6 +51,8 @@ extension JudgedPacket {
 extension ConntrackTable {
     /// The numbers of rules in the labels of all connections.
     mutating func ruleNumbers() throws(KernelError) -> Set<RuleNumber> {
-        Set(try dump().flatMap { $0.label.map { FlowLabel.numbers(of: $0.bits) } ?? [] })
+        var labels: Set<UInt128> = []
+        try dump { entry in if let label = entry.label { labels.insert(label.bits) } }
+        return Set(labels.flatMap(FlowLabel.numbers(of:)))
     }
 }

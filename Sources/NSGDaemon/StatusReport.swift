@@ -74,7 +74,7 @@ struct StatusReport: Sendable {
         if history.isLastGood { problems.append("the documents have faults; the last policy without any is in force") }
         let present = links.table.withLock { $0 }
         problems += policy.map { present.faults(of: $0.estate.bindings).map(\.message) } ?? []
-        if let capture = report.losses.captureProblem { problems.append("decisions are not recorded: \(capture)") }
+        if let capture = report.losses.captureProblem { problems.append(capture) }
         return problems
     }
 }

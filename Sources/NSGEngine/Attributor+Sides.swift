@@ -11,8 +11,8 @@ extension Attributor {
         var side: DeviceSide
     }
 
-    /// The bound interfaces a packet passes, in the order in which they judge it.
-    func sides(entry: String?, exit: String?) -> [Side] {
+    /// See `sides(entry:exit:)`.
+    func boundSides(entry: String?, exit: String?) -> [Side] {
         [(DeviceSide.entry, entry), (.exit, exit)].compactMap { side, device in
             device.flatMap { policy.binding(ofDevice: $0) }.map { self.side(side, of: $0) }
         }

@@ -9,13 +9,17 @@ package struct Attributor: Sendable {
     package var policy: Policy {
         didSet { index() }
     }
+    /// What has been worked out for packets so far, as they come by the thousand and are much alike.
+    var known = KnownSides()
     /// What records say of each numbered rule, made once: a record is made for each packet.
     private var rules: [RuleNumber: StageRecord] = [:]
     private(set) var bindingsByAddress: [IPAddress: [Binding]] = [:]
     /// The virtual networks of bound interfaces.
     private(set) var networks: [ResourceID: ResourceID] = [:]
     /// MAC addresses that no document gives: of links for `host`, of neighbours for `guest` (KERNEL 18).
-    package var macAddresses: [ResourceID: MACAddress]
+    package var macAddresses: [ResourceID: MACAddress] {
+        didSet { if macAddresses != oldValue { known = KnownSides() } }
+    }
 
     package init(policy: Policy, macAddresses: [ResourceID: MACAddress] = [:]) {
         self.policy = policy
@@ -24,6 +28,7 @@ package struct Attributor: Sendable {
     }
 
     private mutating func index() {
+        known = KnownSides()
         rules = [:]
         for (number, rule) in policy.numbering.rules {
             rules[number] = StageRecord(
@@ -63,7 +68,7 @@ package struct Attributor: Sendable {
     }
 
     /// Nil for a number that no rule has.
-    private func stage(_ level: PolicyLevel, _ number: RuleNumber) -> StageRecord? {
+    func stage(_ level: PolicyLevel, _ number: RuleNumber) -> StageRecord? {
         var record = rules[number]
         record?.level = level
         return record

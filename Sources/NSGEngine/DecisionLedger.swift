@@ -11,6 +11,8 @@ package struct DecisionLedger: Sendable {
     private var baseline: [CounterName: UInt64] = [:]
     private var declared: [CounterName: UInt64] = [:]
     private var previous: (time: Timestamp, counters: [CounterName: UInt64])?
+    /// Decisions received since the last reading; which counters they are of is found out once for all of them.
+    private var recent: [DecisionMark: UInt64] = [:]
     package private(set) var totalReceived: UInt64 = 0
     package private(set) var totalMissing: UInt64 = 0
 
@@ -25,6 +27,7 @@ package struct DecisionLedger: Sendable {
     ) -> [GapRecord] {
         baseline = counters.mapValues(\.packets)
         received = [:]
+        recent = [:]
         declared = [:]
         previous = nil
         guard let earlier else { return [] }
@@ -37,7 +40,8 @@ package struct DecisionLedger: Sendable {
     }
 
     /// What is accounted for by now, logged or declared missing.
-    package func accounts(at time: Timestamp) -> Accounts {
+    package mutating func accounts(at time: Timestamp, in policy: Policy) -> Accounts {
+        settle(in: policy)
         var counters = baseline
         for (name, count) in received { counters[name, default: 0] += count }
         for (name, count) in declared { counters[name, default: 0] += count }
@@ -54,16 +58,25 @@ package struct DecisionLedger: Sendable {
         }
     }
 
-    package mutating func count(_ mark: DecisionMark, in policy: Policy) {
+    package mutating func count(_ mark: DecisionMark) {
         totalReceived += 1
-        guard let name = Self.counter(of: mark, in: policy) else { return }
-        received[name, default: 0] += 1
+        recent[mark, default: 0] += 1
+    }
+
+    /// Books what was counted under a policy; to be called before another takes its place.
+    package mutating func settle(in policy: Policy) {
+        for (mark, count) in recent {
+            guard let name = Self.counter(of: mark, in: policy) else { continue }
+            received[name, default: 0] += count
+        }
+        recent = [:]
     }
 
     /// Takes a reading; gives the gaps that show by now in the reading before it.
     package mutating func compare(
         with counters: [CounterName: CounterValue], at time: Timestamp, in policy: Policy, reason: GapRecord.Reason
     ) -> [GapRecord] {
+        settle(in: policy)
         defer { previous = (time, counters.mapValues(\.packets)) }
         guard let (from, earlier) = previous else { return [] }
         for (name, value) in counters where value.packets < earlier[name, default: 0] {

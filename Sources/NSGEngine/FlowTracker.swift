@@ -4,30 +4,34 @@ import NSGModel
 
 /// Turns what the kernel reports into flow records: judged packets into B and D, conntrack into C and E.
 ///
-/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). Conntrack tells which
-/// rules allowed a flow (its label), how much it carried, and when it ended. Both come with a delay of their own, in
-/// either order: whichever is first waits for the other.
+/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). An allowed packet comes with
+/// its connection, whose label says which rules allowed it. Conntrack tells how much that carried, and when it ended: of a
+/// connection that is refused by its peer before the packet comes, which waits in a batch.
 package struct FlowTracker: Sendable {
     package var attributor: Attributor
-    private var flows: [UInt32: TrackedFlow] = [:]
-    /// Connections that are decided and whose packet has not come; oldest first.
-    private var unannounced: [FlowTuple: [UInt32]] = [:]
-    /// Allowed packets whose connection has not come.
-    private var waiting: [FlowTuple: [JudgedPacket]] = [:]
-    private var waitingCount = 0
-    /// Connections that were over before their packet came, in the order in which they ended.
-    private var endedEarly: [(id: UInt32, time: Timestamp)] = []
-    /// Connections that a dump did not have, and whose end no event has told yet, in the order of the dumps.
-    private var missed: [(id: UInt32, time: Timestamp)] = []
+    var flows: [FlowKey: TrackedFlow] = [:]
+    /// Totals that records have told of, where they have told of any.
+    var reported: [FlowKey: FlowCounters] = [:]
+    /// Flows as rules saw them, where that is not as conntrack does.
+    private var loggedFlows: [FlowKey: FlowTuple] = [:]
+    private var earlyEnds = EarlyEnds()
+    /// Connections that a dump did not have, and whose end no event has told yet; in the order of the dumps.
+    private var missed: [(key: FlowKey, time: Timestamp)] = []
+    private var missedAt: [FlowKey: Timestamp] = [:]
     private var refusedFurtherOn: [RefusedKey: RefusedTail] = [:]
-    private let limits: Limits
+    /// See `TrackedFlow.dump`.
+    var dumpNumber: UInt8 = 0
+    /// While a dump is read, what has ended since it began, and may be in it.
+    var endedSinceDump: Set<FlowKey>?
+    let limits: Limits
 
-    /// Bounds of what is remembered, each entry some hundred bytes.
+    /// Bounds of what is remembered.
     package struct Limits: Sendable {
+        /// Some hundred bytes each.
         package var flows = 1_000_000
         package var waiting = 65_536
-        /// How long a packet waits for its connection.
-        package var patience: UInt64 = 1_000_000_000
+        /// How long the end of a connection waits for its packet.
+        package var patience: UInt64 = 5_000_000_000
         /// How long a connection that a dump did not have waits for the event of its end, which has its totals: the
         /// kernel leaves out what has expired, and usually collects it within a minute (`GC_SCAN_INTERVAL_MAX`).
         package var collection: UInt64 = 65_000_000_000
@@ -55,247 +59,206 @@ package struct FlowTracker: Sendable {
 
     package var liveFlows: Int { flows.count }
 
-    /// Whether a packet passed an interface that the policy knows: others cannot be recorded.
-    package func concerns(_ packet: JudgedPacket) -> Bool {
-        !attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).isEmpty
-    }
-
     /// The numbers that flows carry, which must not be given to other rules.
     package var numbersInUse: Set<RuleNumber> {
-        Set(flows.values.flatMap { $0.connection.label.map(FlowLabel.numbers(of:)) ?? [] })
+        var labels: Set<UInt128> = []
+        for flow in flows.values { if let label = flow.way.label { labels.insert(label) } }
+        return Set(labels.flatMap(FlowLabel.numbers(of:)))
     }
 
     // MARK: Judged packets
 
-    package mutating func judged(_ packet: JudgedPacket) -> [FlowRecord] {
+    /// Appends the records of a packet. False, and none, for one that passed no interface of the policy: such cannot be
+    /// recorded.
+    package mutating func judged(_ packet: JudgedPacket, into records: inout [FlowRecord]) -> Bool {
         switch packet.mark {
-        case .denied(let slot, let number): denied(packet, at: slot, by: number)
-        case .allowedAgain: began(packet)
-        case .allowed: allowed(packet)
+        case .denied(let slot, let number): denied(packet, at: slot, by: number, into: &records)
+        case .allowedAgain: began(packet, ending: nil, into: &records)
+        case .allowed:
+            if let connection = packet.connection {
+                allowed(packet, connection, into: &records)
+            } else {
+                began(packet, ending: earlyEnds.take(packet.flow, id: nil), into: &records)
+            }
         }
     }
 
-    private mutating func allowed(_ packet: JudgedPacket) -> [FlowRecord] {
-        if let id = takeUnannounced(packet.tracked), flows[id] != nil {
-            return announce(packet, id: id)
+    /// One B for each bound interface, and the E too where the connection is over by now.
+    private mutating func allowed(
+        _ packet: JudgedPacket, _ connection: Connection, into records: inout [FlowRecord]
+    ) -> Bool {
+        let way = attributor.way(
+            entry: packet.entryDevice, exit: packet.exitDevice, label: connection.label, flow: packet.flow)
+        guard !way.sides.isEmpty else { return false }
+        let key = connection.key
+        var flow = TrackedFlow(way: way, dump: dumpNumber)
+        if let present = flows[key], present.way.sides.first?.facts.attribution == .packet {
+            // It is older than the first policy, so that it has no label, and is judged again with each packet (S4).
+            if connection.label == nil { return true }
+            flow.predecessors = present.predecessors &+ 1
         }
-        if waitingCount >= limits.waiting { return began(packet) }
-        waiting[packet.tracked, default: []].append(packet)
-        waitingCount += 1
-        return []
+        for side in way.sides {
+            records.append(
+                FlowRecord(time: packet.time, side: side, flow: packet.flow, change: .began, flowID: key.id))
+        }
+        if let end = earlyEnds.take(connection.flow, id: key.id) {
+            append(end, of: packet, way, into: &records)
+            return true
+        }
+        // Beyond the limit it is told that flows begin, and no more.
+        guard flows.count < limits.flows || flow.predecessors > 0 else { return true }
+        flows[key] = flow
+        if packet.flow != connection.flow { loggedFlows[key] = packet.flow }
+        return true
     }
 
-    /// The packet of a tracked flow has come: its B, and its E too where the flow was over by then.
-    private mutating func announce(_ packet: JudgedPacket, id: UInt32) -> [FlowRecord] {
-        guard var flow = flows[id] else { return [] }
-        flow.sides = sides(of: packet, attributed: flow.connection.label)
-        flow.loggedFlow = packet.flow
-        var records = flow.sides.map { $0.record(of: packet.flow, .began, at: packet.time, id: id) }
-        if let end = flow.endedAt ?? flow.closedAt { records += flow.end(at: max(end, packet.time)) }
-        flows[id] = flow.endedAt == nil ? flow : nil
-        return records
+    /// Without a connection the evaluator says which rules allowed. It may be over, so that nobody knew it when it was asked
+    /// for.
+    private mutating func began(
+        _ packet: JudgedPacket, ending end: EarlyEnds.End?, into records: inout [FlowRecord]
+    ) -> Bool {
+        let way = attributor.way(entry: packet.entryDevice, exit: packet.exitDevice, label: nil, flow: packet.flow)
+        for side in way.sides {
+            records.append(
+                FlowRecord(time: packet.time, side: side, flow: packet.flow, change: .began, flowID: end?.id))
+        }
+        if let end { append(end, of: packet, way, into: &records) }
+        return !way.sides.isEmpty
     }
 
-    /// One record for each bound interface.
-    private func began(_ packet: JudgedPacket) -> [FlowRecord] {
-        sides(of: packet, attributed: nil).map { $0.record(of: packet.flow, .began, at: packet.time) }
-    }
-
-    /// Without a label the evaluator says which rules allowed.
-    private func sides(of packet: JudgedPacket, attributed label: UInt128?) -> [LoggedSide] {
-        attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice).map { side in
-            LoggedSide(
-                side,
-                label.flatMap { attributor.judgement(of: side, label: $0) }
-                    ?? attributor.derivedJudgement(of: side, packet.flow))
+    private func append(
+        _ end: EarlyEnds.End, of packet: JudgedPacket, _ way: FlowWay, into records: inout [FlowRecord]
+    ) {
+        for side in way.sides {
+            records.append(
+                FlowRecord(
+                    time: max(end.time, packet.time), side: side, flow: packet.flow,
+                    change: .ended(end.totals.map { .counted($0) } ?? .uncounted), flowID: end.id))
         }
     }
 
-    private mutating func denied(_ packet: JudgedPacket, at slot: LabelSlot, by number: RuleNumber) -> [FlowRecord] {
+    private mutating func denied(
+        _ packet: JudgedPacket, at slot: LabelSlot, by number: RuleNumber, into records: inout [FlowRecord]
+    ) -> Bool {
         let sides = attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice)
-        var records: [FlowRecord] = []
         for side in sides {
             if side.side == slot.side {
-                let judgement = attributor.judgement(of: side, packet.flow, deniedAt: slot, by: number)
-                records.append(LoggedSide(side, judgement).record(of: packet.flow, .denied, at: packet.time))
+                let denial = attributor.denial(of: packet, at: side, slot: slot, number: number)
+                records.append(FlowRecord(time: packet.time, side: denial, flow: packet.flow, change: .denied))
                 break
             }
-            records += passedOn(packet, by: side)
+            passedOn(packet, by: side, into: &records)
         }
-        return records
+        return !sides.isEmpty
     }
 
-    private mutating func passedOn(_ packet: JudgedPacket, by side: Attributor.Side) -> [FlowRecord] {
+    private mutating func passedOn(
+        _ packet: JudgedPacket, by side: Attributor.Side, into records: inout [FlowRecord]
+    ) {
         let key = RefusedKey(device: side.interface.device, flow: packet.flow)
         if var tail = refusedFurtherOn[key] {
             tail.packets += 1
             tail.bytes += packet.bytes
             tail.last = packet.time
             refusedFurtherOn[key] = tail
-            return []
+            return
         }
-        let logged = LoggedSide(side, attributor.derivedJudgement(of: side, packet.flow))
+        let logged = attributor.logged(side, attributor.derivedJudgement(of: side, packet.flow))
         if refusedFurtherOn.count < limits.waiting {
             refusedFurtherOn[key] = RefusedTail(side: logged, packets: 1, bytes: packet.bytes, last: packet.time)
         }
-        return [logged.record(of: packet.flow, .began, at: packet.time)]
+        records.append(FlowRecord(time: packet.time, side: logged, flow: packet.flow, change: .began))
     }
 
-    // MARK: Connections
+    // MARK: Ends
 
-    /// A connection is there: new, or found by a dump.
-    /// - Parameters:
-    ///   - isKnownFromBefore: found at the daemon's start; an earlier run logged how it began.
-    ///   - wasToldOfTotals: that run ended in order, so its records tell of all the flow had carried by then.
-    package mutating func appeared(
-        _ connection: Connection, isKnownFromBefore: Bool = false, wasToldOfTotals: Bool = false
-    ) -> [FlowRecord] {
-        if let present = flows[connection.id], present.connection.flow == connection.flow, present.endedAt == nil {
-            flows[connection.id]?.connection.update(with: connection)
-            return []
+    /// The kernel has forgotten a connection.
+    package mutating func ended(_ connection: Connection, at time: Timestamp, into records: inout [FlowRecord]) {
+        let key = connection.key
+        endedSinceDump?.insert(key)
+        let found = flows.index(forKey: key)
+        guard let index = found, !flows[index].value.way.sides.isEmpty else {
+            // Nobody's here, or refused by its peer, say: its packet is on the way.
+            if let found { flows.remove(at: found) }
+            earlyEnds.add(
+                EarlyEnds.End(id: key.id, totals: connection.totals, time: time), of: connection.flow,
+                limit: limits.waiting)
+            return
         }
-        // Beyond the limit a packet that waits goes on waiting, until the evaluator speaks for its connection.
-        guard flows.count < limits.flows else { return [] }
-        let packet = takeWaiting(connection.flow)
-        guard packet != nil || connection.label.map(FlowLabel.isDecided) ?? false else { return [] }
-        var flow = TrackedFlow(connection: connection)
-        if isKnownFromBefore, let label = connection.label {
-            flow.attribution = .label
-            if wasToldOfTotals { flow.skipTotals() }
-            flow.sides = attributor.sides(of: connection.flow, label: label).map {
-                LoggedSide($0, attributor.judgement(of: $0, label: label) ?? Judgement())
-            }
+        var flow = flows[index].value
+        if flow.predecessors > 0 {
+            flow.predecessors -= 1
+            flows.values[index] = flow
+        } else {
+            flows.remove(at: index)
         }
-        flows[connection.id] = flow
-        if let packet { return announce(packet, id: connection.id) }
-        if !isKnownFromBefore { unannounced[connection.flow, default: []].append(connection.id) }
-        return []
+        end(flow, key, connection.totals, at: time, into: &records)
     }
 
-    /// Something about it changed: true where its totals should be asked for, since it has closed. One that is not
-    /// known may have got its label just now: it is older than the policy that judged it, or went through lo.
-    package mutating func changed(_ connection: Connection) -> (records: [FlowRecord], hasClosed: Bool) {
-        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, flow.endedAt == nil else {
-            return (connection.label == nil ? [] : appeared(connection), false)
-        }
-        let closes = connection.isClosed && !flow.connection.isClosed
-        flow.connection.update(with: connection)
-        flows[connection.id] = flow
-        return ([], closes && !flow.hasEnded)
+    private mutating func end(
+        _ flow: TrackedFlow, _ key: FlowKey, _ totals: FlowCounters?, at time: Timestamp,
+        into records: inout [FlowRecord]
+    ) {
+        if !missedAt.isEmpty { missedAt[key] = nil }
+        let told = reported.isEmpty ? nil : reported.removeValue(forKey: key)
+        let traffic = totals.map { Traffic.counted(told.map($0.increment(since:)) ?? $0) } ?? .uncounted
+        append(.ended(traffic), of: flow, key, at: time, to: &records)
+        if flow.predecessors == 0, !loggedFlows.isEmpty { loggedFlows[key] = nil }
     }
 
-    /// A closed connection's totals have come: its E need not wait until the kernel forgets the entry.
-    package mutating func closed(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
-        guard var flow = flows[connection.id], flow.connection.flow == connection.flow, !flow.hasEnded else {
-            return []
+    func append(
+        _ change: FlowChange, of flow: TrackedFlow, _ key: FlowKey, at time: Timestamp,
+        to records: inout [FlowRecord]
+    ) {
+        let tuple = (loggedFlows.isEmpty ? nil : loggedFlows[key]) ?? key.flow
+        for side in flow.way.sides {
+            records.append(FlowRecord(time: time, side: side, flow: tuple, change: change, flowID: key.id))
         }
-        flow.connection.update(with: connection)
-        flow.closedAt = time
-        let records = flow.sides.isEmpty ? [] : flow.end(at: time)
-        flows[connection.id] = flow
-        return records
     }
 
-    /// The kernel has forgotten it. After an E that came early there is another only if it carried more since.
-    package mutating func ended(_ connection: Connection, at time: Timestamp) -> [FlowRecord] {
-        guard var flow = flows[connection.id], flow.connection.flow == connection.flow else { return [] }
-        flow.connection.update(with: connection)
-        guard !flow.sides.isEmpty else {
-            // Refused by its peer, say: it ended before its packet came. The packet will say that it began.
-            flow.endedAt = time
-            flows[connection.id] = flow
-            endedEarly.append((connection.id, time))
-            return []
-        }
-        flows[connection.id] = nil
-        return flow.hasEnded && !flow.hasMore ? [] : flow.end(at: time)
+    // MARK: What dumps show; see `FlowTracker+Dumps.swift`
+
+    /// Whether a connection's end is known, and the packet that it waits for is not.
+    func hasEndedEarly(_ connection: Connection) -> Bool {
+        earlyEnds.contains(connection.flow, id: connection.id)
     }
 
-    // MARK: Dumps and time
-
-    /// Compares with everything the kernel tracks. What it no longer has has ended: the event of that may be on its way,
-    /// or lost (`Limits.collection`).
-    /// - Parameter continues: whether this is the common tick on which live flows get their C.
-    package mutating func reconcile(_ dump: [Connection], continues: Bool, at time: Timestamp) -> [FlowRecord] {
-        var records: [FlowRecord] = []
-        var seen = Set<UInt32>(minimumCapacity: dump.count)
-        for connection in dump {
-            seen.insert(connection.id)
-            if let present = flows[connection.id], present.connection.flow != connection.flow {
-                records += ended(present.connection, at: time)
-            }
-            flows[connection.id]?.missedAt = nil
-            records += appeared(connection)
-            if continues, var flow = flows[connection.id], !flow.sides.isEmpty, !flow.hasEnded {
-                records += flow.continued(at: time)
-                flows[connection.id] = flow
-            }
-        }
-        let gone = flows.filter { !seen.contains($0.key) && $0.value.endedAt == nil && $0.value.missedAt == nil }.keys
-        for id in gone {
-            flows[id]?.missedAt = time
-            missed.append((id, time))
-        }
-        return records
+    mutating func found(_ key: FlowKey) {
+        if !missedAt.isEmpty { missedAt[key] = nil }
     }
 
-    /// Ends the connections that a dump did not have and whose end no event has told in time.
-    private mutating func endMissed(now: Timestamp) -> [FlowRecord] {
+    /// A dump did not have it: it has ended, and the event of that may be on its way, or lost (`Limits.collection`).
+    mutating func miss(_ key: FlowKey, at time: Timestamp) {
+        guard missedAt[key] == nil else { return }
+        missedAt[key] = time
+        missed.append((key, time))
+    }
+
+    /// Ends the connections that a dump did not have and whose end no event has told in time. What they carried since their
+    /// last record nobody knows.
+    private mutating func endMissed(now: Timestamp, into records: inout [FlowRecord]) {
         let overdue = missed.prefix { $0.time.nanoseconds + limits.collection <= now.nanoseconds }
+        guard !overdue.isEmpty else { return }
         missed.removeFirst(overdue.count)
-        return overdue.flatMap { id, time -> [FlowRecord] in
-            guard let flow = flows[id], flow.missedAt == time else { return [] }
-            return ended(flow.connection, at: time)
+        for (key, time) in overdue where missedAt[key] == time {
+            guard let flow = flows.removeValue(forKey: key) else { continue }
+            end(flow, key, nil, at: time, into: &records)
         }
     }
+
+    // MARK: Time
 
     /// Gives up waiting where it took too long. To be called about once a second.
     package mutating func tick(now: Timestamp) -> [FlowRecord] {
         var records: [FlowRecord] = []
-        for (flow, packets) in waiting {
-            let late = packets.filter { $0.time.nanoseconds + limits.patience <= now.nanoseconds }
-            guard !late.isEmpty else { continue }
-            // Allowed by us and dropped by another table, or a connection of one packet whose event was lost.
-            for packet in late { records += began(packet) }
-            let rest = packets.filter { $0.time.nanoseconds + limits.patience > now.nanoseconds }
-            waiting[flow] = rest.isEmpty ? nil : rest
-            waitingCount -= late.count
-        }
-        let overdue = endedEarly.prefix { $0.time.nanoseconds + limits.patience <= now.nanoseconds }
-        for (id, time) in overdue {
-            guard let flow = flows[id], flow.endedAt == time else { continue }
-            flows[id] = nil
-            forgetUnannounced(id, flow.connection.flow)
-        }
-        endedEarly.removeFirst(overdue.count)
-        records += endMissed(now: now)
+        earlyEnds.forget(before: now, patience: limits.patience)
+        endMissed(now: now, into: &records)
         for (key, tail) in refusedFurtherOn where tail.last.adding(seconds: 60) <= now {
             refusedFurtherOn[key] = nil
             let counters = FlowCounters(packetsSent: tail.packets, bytesSent: tail.bytes)
-            records.append(tail.side.record(of: key.flow, .ended(.counted(counters)), at: tail.last))
+            records.append(
+                FlowRecord(time: tail.last, side: tail.side, flow: key.flow, change: .ended(.counted(counters))))
         }
         return records.sorted { $0.time < $1.time }
-    }
-
-    private mutating func takeUnannounced(_ flow: FlowTuple) -> UInt32? {
-        while var ids = unannounced[flow], !ids.isEmpty {
-            let id = ids.removeFirst()
-            unannounced[flow] = ids.isEmpty ? nil : ids
-            if flows[id]?.sides.isEmpty ?? false { return id }
-        }
-        return nil
-    }
-
-    private mutating func forgetUnannounced(_ id: UInt32, _ flow: FlowTuple) {
-        guard let ids = unannounced[flow]?.filter({ $0 != id }) else { return }
-        unannounced[flow] = ids.isEmpty ? nil : ids
-    }
-
-    private mutating func takeWaiting(_ flow: FlowTuple) -> JudgedPacket? {
-        guard var packets = waiting[flow], !packets.isEmpty else { return nil }
-        let packet = packets.removeFirst()
-        waiting[flow] = packets.isEmpty ? nil : packets
-        waitingCount -= 1
-        return packet
     }
 }

@@ -10,23 +10,22 @@ package struct JudgedPacket: Hashable, Sendable {
     package var entryDevice: String?
     package var exitDevice: String?
     package var flow: FlowTuple
-    /// As conntrack knows the flow. Behind an authentication header of IPv6 it tracks the protocol inside
-    /// (`ipv6_skip_exthdr`), while rules see AH.
-    package var tracked: FlowTuple
+    /// Its connection, whose flow is another where rules and conntrack see different headers: behind an authentication header
+    /// of IPv6 conntrack tracks the protocol inside (`ipv6_skip_exthdr`), while rules see AH. Nil where the kernel did not say.
+    package var connection: Connection?
     /// Of the whole packet, from the IP header on.
     package var bytes: UInt64
 
-    /// - Parameter tracked: nil where it is `flow`.
     package init(
         time: Timestamp, mark: DecisionMark, entryDevice: String?, exitDevice: String?, flow: FlowTuple,
-        tracked: FlowTuple? = nil, bytes: UInt64
+        connection: Connection? = nil, bytes: UInt64
     ) {
         self.time = time
         self.mark = mark
         self.entryDevice = entryDevice
         self.exitDevice = exitDevice
         self.flow = flow
-        self.tracked = tracked ?? flow
+        self.connection = connection
         self.bytes = bytes
     }
 }
@@ -54,10 +53,5 @@ package struct Connection: Hashable, Sendable {
 }
 
 extension Connection {
-    /// Takes what a later message carries; what it leaves out stays.
-    mutating func update(with later: Connection) {
-        label = later.label ?? label
-        totals = later.totals ?? totals
-        isClosed = isClosed || later.isClosed
-    }
+    package var key: FlowKey { FlowKey(id: id, flow: flow) }
 }

@@ -1,67 +1,94 @@
 import FlowLog
-import NSGModel
+package import NSGModel
+import NetworkTypes
 
-/// One interface's part in a flow: what its records repeat.
-struct LoggedSide: Sendable {
-    var interface: LoggedInterface
-    var direction: Direction
-    var judgement: Judgement
+/// What the connections have in common that the same rules allowed on the same way. There are few of these, and of
+/// connections up to a million.
+final class FlowWay: Sendable {
+    /// What records say; none of a connection whose packet has not come: nothing is recorded of it (F2).
+    let sides: [LoggedSide]
+    let label: UInt128?
 
-    init(_ side: Attributor.Side, _ judgement: Judgement) {
-        interface = side.interface
-        direction = side.direction
-        self.judgement = judgement
-    }
-
-    func record(
-        of flow: FlowTuple, _ change: FlowChange, at time: Timestamp, attribution: Attribution = .packet,
-        id: UInt32? = nil
-    ) -> FlowRecord {
-        FlowRecord(
-            time: time, interface: interface, direction: direction, flow: flow, change: change,
-            stages: judgement.stages, attribution: attribution, isPlatform: judgement.isPlatform, flowID: id)
+    init(sides: [LoggedSide], label: UInt128?) {
+        self.sides = sides
+        self.label = label
     }
 }
 
 /// A connection that every list allowed, from its first packet until the kernel forgets it.
 struct TrackedFlow: Sendable {
-    var connection: Connection
-    /// As its first packet had it; nil while that has not come. See `JudgedPacket.tracked`.
-    var loggedFlow: FlowTuple?
-    /// Empty until the flow's packet has come.
-    var sides: [LoggedSide] = []
-    var attribution: Attribution = .packet
-    /// When its totals were known to be final, and when the kernel forgot it; either may be before its packet comes.
-    var closedAt: Timestamp?
-    var endedAt: Timestamp?
-    /// When a dump did not have it, while no event has told of its end.
-    var missedAt: Timestamp?
-    /// Totals that records have told of.
-    private var reported = FlowCounters.zero
-    private(set) var hasEnded = false
+    var way: FlowWay
+    /// The last dump that had it, or before which it came, by a number that goes round.
+    var dump: UInt8
+    /// Connections of the same key before it, whose ends have yet to come: packets and ends come by different ways.
+    var predecessors: UInt8 = 0
+}
 
-    init(connection: Connection) { self.connection = connection }
+/// A connection's identity: its id comes again after it, with another flow or, where the kernel happens to give it the same
+/// memory, with the same; and of a million connections a hundred share theirs with another. The flow in as few bytes as it
+/// needs.
+package struct FlowKey: Hashable, Sendable {
+    package let id: UInt32
+    private let sourcePort: UInt16
+    private let destinationPort: UInt16
+    private let `protocol`: IPProtocol
+    private let icmpType: UInt8
+    private let traits: Traits
+    private let source: (high: UInt64, low: UInt64)
+    private let destination: (high: UInt64, low: UInt64)
 
-    /// Whether it carried anything since its last record.
-    var hasMore: Bool { connection.totals.map { $0.increment(since: reported) != .zero } ?? false }
-
-    /// What it has carried so far is in an earlier run's records.
-    mutating func skipTotals() { reported = connection.totals ?? reported }
-
-    mutating func end(at time: Timestamp) -> [FlowRecord] {
-        hasEnded = true
-        return records(FlowChange.ended, at: time)
+    private struct Traits: OptionSet, Hashable {
+        let rawValue: UInt8
+        static let isIPv6 = Self(rawValue: 1)
+        static let hasSourcePort = Self(rawValue: 2)
+        static let hasDestinationPort = Self(rawValue: 4)
+        static let hasType = Self(rawValue: 8)
     }
 
-    mutating func continued(at time: Timestamp) -> [FlowRecord] { records(FlowChange.continued, at: time) }
+    package init(id: UInt32, flow: FlowTuple) {
+        self.id = id
+        `protocol` = flow.protocol
+        sourcePort = flow.sourcePort ?? 0
+        destinationPort = flow.destinationPort ?? 0
+        icmpType = flow.icmpType ?? 0
+        var traits: Traits = []
+        if flow.source.family == .ipv6 { traits.insert(.isIPv6) }
+        if flow.sourcePort != nil { traits.insert(.hasSourcePort) }
+        if flow.destinationPort != nil { traits.insert(.hasDestinationPort) }
+        if flow.icmpType != nil { traits.insert(.hasType) }
+        self.traits = traits
+        source = Self.halves(of: flow.source)
+        destination = Self.halves(of: flow.destination)
+    }
 
-    private mutating func records(_ change: (Traffic) -> FlowChange, at time: Timestamp) -> [FlowRecord] {
-        let traffic = connection.totals.map { Traffic.counted($0.increment(since: reported)) } ?? .uncounted
-        reported = connection.totals ?? reported
-        return sides.map {
-            $0.record(
-                of: loggedFlow ?? connection.flow, change(traffic), at: time, attribution: attribution,
-                id: connection.id)
+    package var flow: FlowTuple {
+        FlowTuple(
+            protocol: `protocol`, source: address(source), destination: address(destination),
+            sourcePort: traits.contains(.hasSourcePort) ? sourcePort : nil,
+            destinationPort: traits.contains(.hasDestinationPort) ? destinationPort : nil,
+            icmpType: traits.contains(.hasType) ? icmpType : nil)
+    }
+
+    private static func halves(of address: IPAddress) -> (high: UInt64, low: UInt64) {
+        switch address {
+        case .v4(let address): (0, UInt64(address.value))
+        case .v6(let address):
+            (UInt64(truncatingIfNeeded: address.value >> 64), UInt64(truncatingIfNeeded: address.value))
         }
     }
+
+    private func address(_ halves: (high: UInt64, low: UInt64)) -> IPAddress {
+        traits.contains(.isIPv6)
+            ? .v6(IPv6Address(UInt128(halves.high) << 64 | UInt128(halves.low)))
+            : .v4(IPv4Address(UInt32(truncatingIfNeeded: halves.low)))
+    }
+
+    package static func == (left: FlowKey, right: FlowKey) -> Bool {
+        left.id == right.id && left.source == right.source && left.destination == right.destination
+            && left.sourcePort == right.sourcePort && left.destinationPort == right.destinationPort
+            && left.protocol == right.protocol && left.icmpType == right.icmpType && left.traits == right.traits
+    }
+
+    /// The id is the kernel's own hash of the connection, keyed.
+    package func hash(into hasher: inout Hasher) { hasher.combine(id) }
 }

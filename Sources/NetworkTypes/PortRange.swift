@@ -69,7 +69,12 @@ package struct IPProtocol: RawRepresentable, Hashable, Sendable, CustomStringCon
 
     /// The protocols whose header begins with a source and a destination port of 16 bits each.
     package static let withPorts: [IPProtocol] = [.tcp, .udp, .dccp, .sctp, .udplite]
-    package var hasPorts: Bool { Self.withPorts.contains(self) }
+    package var hasPorts: Bool {
+        switch self {
+        case .tcp, .udp, .dccp, .sctp, .udplite: true
+        default: false
+        }
+    }
 
     private static let names: [IPProtocol: String] = [
         .icmp: "ICMP", .igmp: "IGMP", .tcp: "TCP", .udp: "UDP", .dccp: "DCCP", .gre: "GRE", .esp: "ESP", .ah: "AH",

@@ -1,3 +1,4 @@
+package import ConntrackKernel
 internal import Netlink
 package import NetworkTypes
 
@@ -25,43 +26,46 @@ package struct LoggedPacket: Hashable, Sendable {
     package var sequence: UInt32?
     /// The packet's mark (`meta mark`).
     package var mark: UInt32
-    /// From the network header on, cut at the rule's `snaplen`.
-    package var payload: [UInt8]
-    /// Nil where the packet is cut before its addresses.
+    /// Of the packet's network and transport headers. Nil where it is cut before its addresses.
     package var header: PacketHeader?
+    /// The packet's connection as it was then, in the middle of a first packet's way through the hooks: with its id and the
+    /// label that rules have written by then, not yet with source translation. Nil for untracked packets, and on kernels
+    /// that attach none (`PacketLogReader.givesConnections`).
+    package var connection: ConntrackEntry?
 
     /// Decodes what libpcap gives for link type `DLT_NFLOG` (239): `struct nfgenmsg` and attributes. Nil where not even
     /// that header is whole; attributes that are cut or unknown are passed over.
-    package init?(nflog bytes: ArraySlice<UInt8>, time: UInt64) {
-        guard bytes.count >= 4, let family = bytes.first else { return nil }
+    package init?(nflog bytes: RawSpan, time: UInt64) {
+        guard bytes.byteCount >= 4, let number = bytes.byte(at: 0) else { return nil }
+        let family: IPFamily? = number == 2 ? .ipv4 : number == 10 ? .ipv6 : nil
         self.time = time
-        self.family = family == 2 ? .ipv4 : family == 10 ? .ipv6 : nil
+        self.family = family
         prefix = ""
         mark = 0
-        payload = []
-        for attribute in NetlinkAttributes(bytes.dropFirst(4)) {
-            switch attribute.type {
-            case 1: hook = attribute.payload.dropFirst(2).first.flatMap { Hook(rawValue: $0) }
-            case 2: mark = attribute.uint32 ?? 0
-            case 4: inputInterface = attribute.uint32
-            case 5: outputInterface = attribute.uint32
-            case 8: senderHardwareAddress = Self.hardwareAddress(attribute)
-            case 9:
-                payload = attribute.bytes
-                header = PacketHeader(attribute.payload)
-            case 10: prefix = attribute.string
-            case 12: sequence = attribute.uint32
+        bytes.forEachAttribute(from: 4) { type, payload in
+            switch type {
+            case 1: hook = payload.byte(at: 2).flatMap { Hook(rawValue: $0) }
+            case 2: mark = payload.uint32 ?? 0
+            case 4: inputInterface = payload.uint32
+            case 5: outputInterface = payload.uint32
+            case 8: senderHardwareAddress = Self.hardwareAddress(payload)
+            case 9: header = PacketHeader(payload)
+            case 10: prefix = payload.string
+            case 12: sequence = payload.uint32
+            case 18: connection = ConntrackEntry(attributes: payload)
             default: break
             }
         }
         // Tables of family inet log with the family of the packet; bridge and netdev ones do not.
-        if self.family == nil { self.family = header?.source.family }
+        if family == nil { self.family = header?.source.family }
     }
 
     /// `struct nfulnl_msg_packet_hw`: length in network order, padding, eight bytes.
-    private static func hardwareAddress(_ attribute: NetlinkAttribute) -> MACAddress? {
-        guard attribute.payload.starts(with: [0, 6]) else { return nil }
-        return MACAddress(bytes: attribute.payload.dropFirst(4).prefix(6))
+    private static func hardwareAddress(_ payload: RawSpan) -> MACAddress? {
+        guard payload.uint16(at: 0) == 6, let high = payload.uint16(at: 4), let middle = payload.uint16(at: 6),
+            let low = payload.uint16(at: 8)
+        else { return nil }
+        return MACAddress(bits: UInt64(high) << 32 | UInt64(middle) << 16 | UInt64(low))
     }
 }
 

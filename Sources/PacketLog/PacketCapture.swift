@@ -70,7 +70,7 @@ internal import NetworkTypes
     }
 
     /// Reads one datagram, a batch of messages, if there is one. False when the socket is empty.
-    func read(_ body: (_ time: UInt64, _ bytes: ArraySlice<UInt8>) -> Void) throws(KernelError) -> Bool {
+    func read(_ body: (_ time: UInt64, _ bytes: RawSpan) -> Void) throws(KernelError) -> Bool {
         var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         // In non-blocking mode libpcap calls an empty socket an error, so it is asked only when there is something.
         guard unsafe poll(&request, 1, 0) > 0 else { return false }
@@ -88,10 +88,9 @@ internal import NetworkTypes
 
     /// The C callback's way to a closure.
     private final class Receiver {
-        private let body: (UInt64, ArraySlice<UInt8>) -> Void
-        private var scratch: [UInt8] = []
+        private let body: (UInt64, RawSpan) -> Void
 
-        init(_ body: @escaping (UInt64, ArraySlice<UInt8>) -> Void) { self.body = body }
+        init(_ body: @escaping (UInt64, RawSpan) -> Void) { self.body = body }
 
         /// Valid while the receiver lives.
         var pointer: UnsafeMutablePointer<UInt8> {
@@ -103,9 +102,8 @@ internal import NetworkTypes
             let receiver = unsafe Unmanaged<Receiver>.fromOpaque(user).takeUnretainedValue()
             let time =
                 UInt64(clamping: header.ts.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: header.ts.tv_usec) &* 1000
-            receiver.scratch.removeAll(keepingCapacity: true)
-            unsafe receiver.scratch.append(contentsOf: UnsafeBufferPointer(start: bytes, count: Int(header.caplen)))
-            receiver.body(time, receiver.scratch[...])
+            let buffer = unsafe UnsafeRawBufferPointer(start: bytes, count: Int(header.caplen))
+            receiver.body(time, unsafe RawSpan(_unsafeBytes: buffer))
         }
     }
 

@@ -23,6 +23,8 @@ package struct PacketHeader: Hashable, Sendable {
     /// Of ICMP and ICMPv6.
     package var icmpType: UInt8?
     package var icmpCode: UInt8?
+    /// Of ICMP messages that are answered.
+    package var icmpIdentifier: UInt16?
     package var tcpFlags: TCPFlags?
     /// Bytes of the packet on the wire by its own header, which counts itself; a logged packet may be cut.
     package var totalLength: Int
@@ -33,17 +35,18 @@ package struct PacketHeader: Hashable, Sendable {
     package var isAuthenticated = false
 
     /// Nil where the bytes end before both addresses, or are neither IPv4 nor IPv6.
-    package init?(_ packet: ArraySlice<UInt8>) {
-        switch packet.first.map({ $0 >> 4 }) {
-        case 4: self.init(v4: Bytes(packet))
-        case 6: self.init(v6: Bytes(packet))
+    package init?(_ packet: RawSpan) {
+        switch packet.byte(at: 0).map({ $0 >> 4 }) {
+        case 4: self.init(v4: packet)
+        case 6: self.init(v6: packet)
         default: return nil
         }
     }
 
-    private init?(v4 packet: Bytes) {
-        guard let source = packet.address(12, 4), let destination = packet.address(16, 4), let number = packet[9],
-            let length = packet.uint16(2), let fragment = packet.uint16(6), let version = packet[0]
+    private init?(v4 packet: RawSpan) {
+        guard let source = packet.ipAddress(at: 12, length: 4), let destination = packet.ipAddress(at: 16, length: 4),
+            let number = packet.byte(at: 9), let length = packet.uint16(at: 2), let fragment = packet.uint16(at: 6),
+            let version = packet.byte(at: 0)
         else { return nil }
         (self.source, self.destination) = (source, destination)
         `protocol` = IPProtocol(rawValue: number)
@@ -51,12 +54,12 @@ package struct PacketHeader: Hashable, Sendable {
         isFragment = fragment & 0x3fff != 0
         let headerLength = Int(version & 15) * 4
         guard headerLength >= 20, fragment & 0x1fff == 0 else { return }
-        readTransport(packet.from(headerLength))
+        readTransport(packet, at: headerLength)
     }
 
-    private init?(v6 packet: Bytes) {
-        guard let source = packet.address(8, 16), let destination = packet.address(24, 16), var next = packet[6],
-            let length = packet.uint16(4)
+    private init?(v6 packet: RawSpan) {
+        guard let source = packet.ipAddress(at: 8, length: 16), let destination = packet.ipAddress(at: 24, length: 16),
+            var next = packet.byte(at: 6), let length = packet.uint16(at: 4)
         else { return nil }
         (self.source, self.destination) = (source, destination)
         `protocol` = IPProtocol(rawValue: next)
@@ -65,61 +68,46 @@ package struct PacketHeader: Hashable, Sendable {
         var offset = 40
         // No honest packet has more extension headers; a crafted one may.
         for _ in 0..<8 where Self.isExtension(next) {
-            let header = packet.from(offset)
-            guard let following = header[0], let size = Self.size(of: next, header) else { return }
+            guard let following = packet.byte(at: offset), let size = Self.size(of: next, packet, at: offset) else {
+                return
+            }
             if next == 44 { isFragment = true }
             if next == 51 { isAuthenticated = true }
-            let isLaterFragment = next == 44 && (header.uint16(2).map { $0 & 0xfff8 != 0 } ?? true)
+            let isLaterFragment = next == 44 && (packet.uint16(at: offset + 2).map { $0 & 0xfff8 != 0 } ?? true)
             next = following
             `protocol` = IPProtocol(rawValue: next)
             if isLaterFragment { return }
             offset += size
         }
-        if !Self.isExtension(next) { readTransport(packet.from(offset)) }
+        if !Self.isExtension(next) { readTransport(packet, at: offset) }
     }
 
     /// Hop-by-hop options, routing, fragment, authentication, destination options.
-    private static func isExtension(_ number: UInt8) -> Bool { [0, 43, 44, 51, 60].contains(number) }
+    private static func isExtension(_ number: UInt8) -> Bool {
+        switch number {
+        case 0, 43, 44, 51, 60: true
+        default: false
+        }
+    }
 
     /// Bytes of an extension header, which states them in units of its own.
-    private static func size(of number: UInt8, _ header: Bytes) -> Int? {
+    private static func size(of number: UInt8, _ packet: RawSpan, at offset: Int) -> Int? {
         switch number {
         case 44: 8
-        case 51: header[1].map { (Int($0) + 2) * 4 }
-        default: header[1].map { (Int($0) + 1) * 8 }
+        case 51: packet.byte(at: offset + 1).map { (Int($0) + 2) * 4 }
+        default: packet.byte(at: offset + 1).map { (Int($0) + 1) * 8 }
         }
     }
 
-    private mutating func readTransport(_ header: Bytes) {
+    private mutating func readTransport(_ packet: RawSpan, at offset: Int) {
         if `protocol`.hasPorts {
-            sourcePort = header.uint16(0)
-            destinationPort = header.uint16(2)
-            if `protocol` == .tcp { tcpFlags = header[13].map { TCPFlags(rawValue: $0) } }
+            sourcePort = packet.uint16(at: offset)
+            destinationPort = packet.uint16(at: offset + 2)
+            if `protocol` == .tcp { tcpFlags = packet.byte(at: offset + 13).map { TCPFlags(rawValue: $0) } }
         } else if `protocol` == .icmp || `protocol` == .icmpv6 {
-            icmpType = header[0]
-            icmpCode = header[1]
+            icmpType = packet.byte(at: offset)
+            icmpCode = packet.byte(at: offset + 1)
+            icmpIdentifier = packet.uint16(at: offset + 4)
         }
     }
-}
-
-/// Bytes read by offset; nil beyond their end.
-private struct Bytes {
-    private let content: ArraySlice<UInt8>
-
-    init(_ content: ArraySlice<UInt8>) { self.content = content }
-
-    subscript(offset: Int) -> UInt8? {
-        offset < content.count ? content[content.startIndex + offset] : nil
-    }
-
-    /// From network order.
-    func uint16(_ offset: Int) -> UInt16? {
-        content.hostUInt16(at: offset)?.bigEndian
-    }
-
-    func address(_ offset: Int, _ length: Int) -> IPAddress? {
-        content.ipAddress(at: offset, length: length)
-    }
-
-    func from(_ offset: Int) -> Bytes { Bytes(content.dropFirst(offset)) }
 }

@@ -20,6 +20,8 @@ package final class PacketLogReader: Sendable {
     private let queue: DispatchQueue
     /// Bytes of the receive buffer in force, as `SO_RCVBUF` gives them.
     package let receiveBuffer: Int
+    /// Whether packets come with their connections: the kernel has `CONFIG_NETFILTER_NETLINK_GLUE_CT`.
+    package let givesConnections: Bool
 
     /// Throws `EBUSY` where another program reads the group.
     /// - Parameter receiveBuffer: bytes asked for; what is granted may be less (`net.core.rmem_max`).
@@ -29,9 +31,11 @@ package final class PacketLogReader: Sendable {
         let capture = try PacketCapture(group: group)
         var early = PacketBatch()
         var gaps = SequenceGaps()
-        self.receiveBuffer = try capture.tune(group: group, receiveBuffer: receiveBuffer) { bytes in
+        let tuning = try capture.tune(group: group, receiveBuffer: receiveBuffer) { bytes in
             early.append(bytes, time: nsgd_clock_realtime(), &gaps)
         }
+        self.receiveBuffer = tuning.receiveBuffer
+        givesConnections = tuning.givesConnections
         queue = DispatchQueue(label: "packet log \(group)")
         core = Core(capture, early, gaps, queue, handler)
     }
@@ -77,10 +81,10 @@ package final class PacketLogReader: Sendable {
             source.cancel()
         }
 
-        /// At most 64 datagrams a batch, of about 100 packets each.
+        /// At most 16 datagrams a batch, of about 100 packets each.
         private func drain() {
             do throws(KernelError) {
-                for _ in 0..<64 {
+                for _ in 0..<16 {
                     let more = try capture.read { time, bytes in batch.append(bytes, time: time, &gaps) }
                     if !more { break }
                 }
@@ -93,14 +97,17 @@ package final class PacketLogReader: Sendable {
             batch.drops = drops
             guard isNew || !batch.packets.isEmpty || batch.lost > 0 || batch.failure != nil else { return }
             handler(batch)
-            batch.packets.removeAll(keepingCapacity: true)
+            // Whoever took them may still hold them.
+            let count = batch.packets.count
+            batch.packets = []
+            batch.packets.reserveCapacity(min(count, 1024))
             batch.lost = 0
         }
     }
 }
 
 extension PacketBatch {
-    fileprivate mutating func append(_ bytes: ArraySlice<UInt8>, time: UInt64, _ gaps: inout SequenceGaps) {
+    fileprivate mutating func append(_ bytes: RawSpan, time: UInt64, _ gaps: inout SequenceGaps) {
         guard let packet = LoggedPacket(nflog: bytes, time: time) else { return }
         if let sequence = packet.sequence { lost += gaps.missing(before: sequence) }
         packets.append(packet)

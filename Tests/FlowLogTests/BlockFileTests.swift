@@ -18,7 +18,7 @@ struct BlockFileTests {
     }
 
     private func append(_ record: String, to file: [UInt8]) -> BlockFile.Write? {
-        BlockFile.append(record, length: UInt64(file.count), tail: file.suffix(BlockFile.tailLength))
+        BlockFile.append(Array(record.utf8), length: UInt64(file.count), tail: file.suffix(BlockFile.tailLength))
     }
 
     private func condition(of file: [UInt8], pieces: Int = .max) -> BlockFile.Condition {

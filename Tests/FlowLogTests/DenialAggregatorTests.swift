@@ -42,7 +42,7 @@ struct DenialAggregatorTests {
         _ = denials.add(try Fixture.refused())
         _ = denials.add(try Fixture.refused(at: Fixture.after(1)))
         var other = try Fixture.refused(at: Fixture.after(2))
-        other.stages = [Fixture.stage(.subnet, "no-ssh", .deny)]
+        other.facts.stages = [Fixture.stage(.subnet, "no-ssh", .deny)]
         #expect(try denials.add(other) == [Fixture.refused(.deniedAgain(1), at: Fixture.after(1)), other])
         #expect(denials.count == 1)
     }

@@ -54,14 +54,17 @@ enum Fixture {
         _ change: FlowChange, at time: Timestamp = time, mac: String? = "00-0D-3A-14-4D-1C"
     ) throws -> FlowRecord {
         FlowRecord(
-            time: time, interface: try interface(mac: mac), direction: .outbound,
-            flow: try tuple(.tcp, "10.1.0.4", 50030, "203.0.113.9", 443), change: change,
-            stages: [
-                stage(
-                    .nic, "web", .allow, priority: 200,
-                    location: NSGModel.SourceLocation(file: "policy.d/web.json", line: 12)),
-                stage(.subnet, "AllowInternetOutBound", .allow, priority: 65001, isDefault: true),
-            ], flowID: 3_405_691_582)
+            time: time,
+            side: LoggedSide(
+                SideFacts(
+                    interface: try interface(mac: mac), direction: .outbound,
+                    stages: [
+                        stage(
+                            .nic, "web", .allow, priority: 200,
+                            location: NSGModel.SourceLocation(file: "policy.d/web.json", line: 12)),
+                        stage(.subnet, "AllowInternetOutBound", .allow, priority: 65001, isDefault: true),
+                    ])),
+            flow: try tuple(.tcp, "10.1.0.4", 50030, "203.0.113.9", 443), change: change, flowID: 3_405_691_582)
     }
 
     /// An inbound SSH attempt that the subnet's group refuses and the interface's would allow.
@@ -69,15 +72,38 @@ enum Fixture {
         _ change: FlowChange = .denied, at time: Timestamp = time, sourcePort: UInt16 = 40000
     ) throws -> FlowRecord {
         FlowRecord(
-            time: time, interface: try interface(), direction: .inbound,
-            flow: try tuple(.tcp, "203.0.113.77", sourcePort, "10.1.0.4", 22), change: change,
-            stages: [
-                stage(.subnet, "DenyAllInBound", .deny, priority: 65500, isDefault: true),
-                stage(.nic, "ssh", .allow, priority: 300, isDerived: true),
-            ])
+            time: time,
+            side: LoggedSide(
+                SideFacts(
+                    interface: try interface(), direction: .inbound,
+                    stages: [
+                        stage(.subnet, "DenyAllInBound", .deny, priority: 65500, isDefault: true),
+                        stage(.nic, "ssh", .allow, priority: 300, isDerived: true),
+                    ])),
+            flow: try tuple(.tcp, "203.0.113.77", sourcePort, "10.1.0.4", 22), change: change)
     }
 
     static func after(_ seconds: UInt64) -> Timestamp { time.adding(seconds: seconds) }
+}
+
+extension FlowRecord {
+    /// What records share, to be changed in one of them.
+    var facts: SideFacts {
+        get { side.facts }
+        set { side = LoggedSide(newValue) }
+    }
+}
+
+extension DenialAggregator {
+    mutating func add(_ record: FlowRecord) -> [FlowRecord] {
+        var due: [FlowRecord] = []
+        add(record, to: &due)
+        return due
+    }
+}
+
+extension LogBlock {
+    var text: String { String(decoding: record, as: UTF8.self) }
 }
 
 extension JSONValue {

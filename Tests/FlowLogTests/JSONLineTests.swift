@@ -54,7 +54,7 @@ struct JSONLineTests {
     @Test("a flow without a packet that was seen is no decision", arguments: [Attribution.label, .adopted])
     func adopted(attribution: Attribution) throws {
         var record = try Fixture.web(.began)
-        record.attribution = attribution
+        record.facts.attribution = attribution
         #expect(record.jsonLine.contains(#""event":"flow""#))
         #expect(record.jsonLine.contains(#""adopted":true"#) == (attribution == .adopted))
     }
@@ -68,9 +68,9 @@ struct JSONLineTests {
                 #""protocol":"ICMP","source":"10.1.0.4","destination":"10.1.0.5","icmpType":8,"access""#))
         record.flow = try Fixture.tuple(.icmpv6, "fd00::4", nil, "fd00::5", nil)
         #expect(record.jsonLine.contains(#""protocol":58,"source":"fd00::4","destination":"fd00::5","access""#))
-        record.isPlatform = true
-        record.stages = []
-        record.interface.networkInterface = nil
+        record.facts.isPlatform = true
+        record.facts.stages = []
+        record.facts.interface.networkInterface = nil
         #expect(record.jsonLine.contains(#""stages":[],"state""#))
         #expect(record.jsonLine.hasSuffix(#""platform":true}"#))
         #expect(!record.jsonLine.contains(#""nic""#))
@@ -96,8 +96,8 @@ struct JSONLineTests {
         arguments: [#"a"b"#, "a\\", "a\nb", "a\u{0}b", "\u{2028}é", "\",\"access\":\"Allow"])
     func hostileNames(name: String) throws {
         var record = try Fixture.refused()
-        record.interface.device = name
-        record.stages[0].rule.name = name
+        record.facts.interface.device = name
+        record.facts.stages[0].rule.name = name
         let line = record.jsonLine
         #expect(!line.contains("\n"))
         let json = try JSONValue(parsing: line, dialect: .json)

@@ -39,7 +39,7 @@ struct NSGFlowLogTests {
         #expect(log.flush(now: Fixture.after(57)) == [])
         let blocks = log.flush(now: Timestamp(nanoseconds: 1_795_183_442_788_714_999))
         #expect(
-            blocks.map(\.record) == [
+            blocks.map(\.text) == [
                 """
                 {"time":"2026-11-20T14:04:02.7887149Z","systemId":"9a8b7c6d-0000-4000-8000-0123456789ab",\
                 "macAddress":"000D3A144D1C","category":"NetworkSecurityGroupFlowEvent","resourceId":"/SUBSCRIPTIONS/\
@@ -68,7 +68,7 @@ struct NSGFlowLogTests {
     func versionOne() throws {
         let block = try #require(
             blocks([Fixture.web(.began), Fixture.web(.ended(.uncounted)), Fixture.refused()], .one).first)
-        let json = try JSONValue(parsing: block.record, dialect: .json)
+        let json = try JSONValue(parsing: block.text, dialect: .json)
         #expect(json["properties"]?["Version"]?.int == 1)
         #expect(
             json.flowTuples == [
@@ -99,9 +99,9 @@ struct NSGFlowLogTests {
         var ping = try Fixture.web(.began)
         ping.flow = try Fixture.tuple(.icmp, "10.1.0.4", nil, "10.1.0.5", nil, icmpType: 8)
         var platform = try Fixture.web(.began)
-        platform.isPlatform = true
+        platform.facts.isPlatform = true
         var unjudged = try Fixture.web(.began)
-        unjudged.stages = []
+        unjudged.facts.stages = []
         var blockedByPlatform = try Fixture.web(.denied)  // S14: the groups allow it
         blockedByPlatform.flow.destinationPort = 25
         #expect(try blocks([ping, platform, unjudged, blockedByPlatform]) == [])
@@ -110,9 +110,9 @@ struct NSGFlowLogTests {
     @Test("an allowed flow is the last group's, a refused one is that of the group that refused")
     func attribution() throws {
         var inbound = try Fixture.refused(.began)
-        inbound.stages[0].access = .allow
+        inbound.facts.stages[0].access = .allow
         var later = try Fixture.refused()
-        later.stages = [Fixture.stage(.subnet, "all", .allow), Fixture.stage(.nic, "no-ssh", .deny)]
+        later.facts.stages = [Fixture.stage(.subnet, "all", .allow), Fixture.stage(.nic, "no-ssh", .deny)]
         let names = { (record: FlowRecord) in
             record.decidingStage.map { "\($0.rule.group.name) \($0.rule.name)" }
         }
@@ -135,7 +135,7 @@ struct NSGFlowLogTests {
         let blocks = log.flush(now: end.adding(seconds: 100_000))
         for block in blocks {
             #expect(LogHour(path: block.path) == block.hour)
-            for tuple in try JSONValue(parsing: block.record, dialect: .json).flowTuples {
+            for tuple in try JSONValue(parsing: block.text, dialect: .json).flowTuples {
                 #expect(
                     tuple.split(separator: ",").first.flatMap { UInt64($0) }.map { $0 / 3600 }
                         == block.hour.hoursSince1970)
@@ -152,7 +152,7 @@ struct NSGFlowLogTests {
             blocks.map { $0.path.split(separator: "/").suffix(2).joined(separator: "/") } == [
                 "macAddress=000000000000/PT1H.json", "macAddress=000D3A144D1C/PT1H.json",
             ])
-        #expect(try JSONValue(parsing: blocks[0].record, dialect: .json)["macAddress"]?.string == "000000000000")
+        #expect(try JSONValue(parsing: blocks[0].text, dialect: .json)["macAddress"]?.string == "000000000000")
     }
 
     @Test("flowLogs resources decide per group")
@@ -187,7 +187,7 @@ struct NSGFlowLogTests {
     @Test("no name leads out of the log folder", arguments: ["..", ".", "a\u{0}b", "../../etc", "A\nB"])
     func pathsStayInside(name: String) throws {
         var record = try Fixture.web(.began)
-        record.stages[1].rule.owner = ResourceID("/subscriptions/\(name)/resourceGroups/\(name)")
+        record.facts.stages[1].rule.owner = ResourceID("/subscriptions/\(name)/resourceGroups/\(name)")
         let path = try #require(blocks([record]).first).path
         #expect(!path.split(separator: "/").contains { $0 == ".." || $0 == "." })
         #expect(!path.unicodeScalars.contains { $0.value < 0x20 })
@@ -214,7 +214,7 @@ struct NSGFlowLogTests {
             blocks += log.flush(now: time)
         }
         blocks += log.flushAll(now: time)
-        let tuples = try blocks.flatMap { try JSONValue(parsing: $0.record, dialect: .json).flowTuples }
+        let tuples = try blocks.flatMap { try JSONValue(parsing: $0.text, dialect: .json).flowTuples }
         let fields = tuples.map { $0.split(separator: ",", omittingEmptySubsequences: false) }
         #expect(fields.allSatisfy { $0.count == 13 })
         let states = fields.map { String($0[8]) }.joined()

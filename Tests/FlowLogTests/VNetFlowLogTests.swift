@@ -23,8 +23,8 @@ struct VNetFlowLogTests {
         var log = VNetFlowLogAggregator(settings: settings([Fixture.network: .enabled(try target())]))
         let counters = FlowCounters(packetsSent: 6, bytesSent: 754, packetsReceived: 4, bytesReceived: 730)
         var platform = try Fixture.web(.began, at: Fixture.after(2))
-        platform.isPlatform = true
-        platform.stages = []
+        platform.facts.isPlatform = true
+        platform.facts.stages = []
         for record in try [
             Fixture.web(.began), Fixture.web(.ended(.counted(counters)), at: Fixture.after(6)),
             Fixture.refused(at: Fixture.after(1)),
@@ -33,7 +33,7 @@ struct VNetFlowLogTests {
         let blocks = log.flush(now: Fixture.after(62))
         let list = UUID(named: "snet-nsg").description
         #expect(
-            blocks.map(\.record) == [
+            blocks.map(\.text) == [
                 """
                 {"time":"2026-11-20T14:04:04.5000000Z","flowLogVersion":4,"flowLogGUID":"0f0e0d0c-0000-4000-8000-0123456789ab",\
                 "macAddress":"000D3A144D1C","category":"FlowLogFlowEvent","flowLogResourceID":"/SUBSCRIPTIONS/\

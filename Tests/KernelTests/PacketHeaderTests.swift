@@ -5,6 +5,20 @@ import Testing
 @testable import Netlink
 @testable import PacketLog
 
+extension PacketHeader {
+    init?(_ packet: ArraySlice<UInt8>) {
+        guard let header = packet.withRawSpan({ PacketHeader($0) }) else { return nil }
+        self = header
+    }
+}
+
+extension LoggedPacket {
+    init?(nflog bytes: ArraySlice<UInt8>, time: UInt64) {
+        guard let packet = bytes.withRawSpan({ LoggedPacket(nflog: $0, time: time) }) else { return nil }
+        self = packet
+    }
+}
+
 /// Packets are hostile: a header gives what its bytes tell, and never traps.
 @Suite struct PacketHeaderTests {
     private static let tcp: [UInt8] = [0x9c, 0x40, 0x01, 0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x12, 0, 0, 0, 0, 0, 0]
@@ -120,7 +134,7 @@ import Testing
         #expect(
             packet.inputInterface == 7 && packet.outputInterface == 9 && packet.sequence == 41 && packet.mark == 0x55)
         #expect(packet.senderHardwareAddress?.description == "020D3A8A518E")
-        #expect(packet.header?.destinationPort == 443 && packet.payload.count == 40)
+        #expect(packet.header?.destinationPort == 443 && packet.header?.totalLength == 40)
     }
 
     @Test("a message cut at any byte")

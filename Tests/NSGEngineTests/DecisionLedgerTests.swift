@@ -35,7 +35,7 @@ struct DecisionLedgerTests {
         _ = ledger.begin(with: counters(allowed: 100, denied: 50), at: Timestamp(seconds: 0), in: policy)
         let gaps1 = compare(counters(allowed: 103, denied: 50), second: 10)
         #expect(gaps1.isEmpty)
-        for _ in 0..<3 { ledger.count(.allowed, in: policy) }
+        for _ in 0..<3 { ledger.count(.allowed) }
         let gaps2 = compare(counters(allowed: 103, denied: 50), second: 20)
         #expect(gaps2.isEmpty)
         #expect(ledger.totalMissing == 0)
@@ -44,7 +44,7 @@ struct DecisionLedgerTests {
     @Test("missing decisions are declared once, by rule, with their interval")
     mutating func declares() throws {
         _ = ledger.begin(with: counters(allowed: 0, denied: 0), at: Timestamp(seconds: 0), in: policy)
-        ledger.count(mark, in: policy)
+        ledger.count(mark)
         let gaps3 = compare(counters(allowed: 4, denied: 3), second: 10)
         #expect(gaps3.isEmpty)
         let gaps = compare(counters(allowed: 4, denied: 3), second: 20)
@@ -59,7 +59,7 @@ struct DecisionLedgerTests {
     @Test("a counter that was made anew is another account: no false gap, and no loss hidden behind the old one")
     mutating func survivesResets() {
         _ = ledger.begin(with: counters(allowed: 100, denied: 0), at: Timestamp(seconds: 0), in: policy)
-        for _ in 0..<1000 { ledger.count(.allowed, in: policy) }
+        for _ in 0..<1000 { ledger.count(.allowed) }
         _ = compare(counters(allowed: 1100, denied: 0), second: 10)
         let reset = compare(counters(allowed: 3, denied: 0), second: 20)
         #expect(reset.isEmpty)
@@ -71,8 +71,8 @@ struct DecisionLedgerTests {
     @Test("decisions while nobody was there are declared at the next start")
     mutating func declaresAbsence() {
         _ = ledger.begin(with: counters(allowed: 10, denied: 0), at: Timestamp(seconds: 0), in: policy)
-        for _ in 0..<5 { ledger.count(.allowed, in: policy) }
-        let accounts = ledger.accounts(at: Timestamp(seconds: 9))
+        for _ in 0..<5 { ledger.count(.allowed) }
+        let accounts = ledger.accounts(at: Timestamp(seconds: 9), in: policy)
         var next = DecisionLedger()
         let gaps = next.begin(
             with: counters(allowed: 22, denied: 3), at: Timestamp(seconds: 60), in: policy, after: accounts)

@@ -31,10 +31,11 @@ struct OtherDecidersTests {
     }
 
     private func packet(
-        _ mark: DecisionMark, _ flow: FlowTuple, exit: String = "v-web", second: UInt64 = 100
+        _ mark: DecisionMark, _ flow: FlowTuple, of connection: Connection? = nil, exit: String = "v-web"
     ) -> JudgedPacket {
         JudgedPacket(
-            time: Timestamp(seconds: second), mark: mark, entryDevice: "v-db", exitDevice: exit, flow: flow, bytes: 60)
+            time: Timestamp(seconds: 100), mark: mark, entryDevice: "v-db", exitDevice: exit, flow: flow,
+            connection: connection, bytes: 60)
     }
 
     /// From db1 to an address outside.
@@ -46,7 +47,7 @@ struct OtherDecidersTests {
 
     private mutating func records(of flow: FlowTuple, label: UInt128) -> [FlowRecord] {
         let connection = Connection(id: 7, flow: flow, label: label, totals: .zero, isClosed: false)
-        return tracker.appeared(connection) + tracker.judged(packet(.allowed, flow))
+        return tracker.judged(packet(.allowed, flow, of: connection))
             + tracker.ended(connection, at: Timestamp(seconds: 110))
     }
 
@@ -81,8 +82,7 @@ struct OtherDecidersTests {
         #expect(stage.rule.group == OtherDeciders.manager && stage.groupGUID == OtherDeciders.guid)
         #expect(stage.rule.flowLogName == "OpenWeb" && stage.access == .alwaysAllow)
         // The evaluator agrees, where no label tells.
-        _ = tracker.judged(packet(.allowed, try TwoMachines.flow(port: 443, from: 41_000)))
-        let derived = tracker.tick(now: Timestamp(seconds: 200))
+        let derived = tracker.judged(packet(.allowed, try TwoMachines.flow(port: 443, from: 41_000)))
         #expect(summary(derived) == ["db1 B admin:-? nic:AllowVnetOutBound?", "web1 B admin:OpenWeb?"])
     }
 
@@ -115,8 +115,7 @@ struct OtherDecidersTests {
 
     @Test("without a connection the evaluator knows what the platform lets pass (S9)")
     mutating func derivesExemption() throws {
-        _ = tracker.judged(packet(.allowed, try flow(.udp, to: "168.63.129.16", 53), exit: "uplink"))
-        let records = tracker.tick(now: Timestamp(seconds: 102))
+        let records = tracker.judged(packet(.allowed, try flow(.udp, to: "168.63.129.16", 53), exit: "uplink"))
         #expect(summary(records) == ["db1 B platform"])
     }
 
@@ -127,7 +126,7 @@ struct OtherDecidersTests {
             | FlowLabel.decided
         let flow = try TwoMachines.flow(port: 443)
         let connection = Connection(id: 7, flow: flow, label: label, totals: .zero, isClosed: false)
-        _ = tracker.appeared(connection, isKnownFromBefore: true)
+        _ = tracker.reconcile([connection], for: .start(wasToldOfTotals: false), at: Timestamp(seconds: 90))
         let records = tracker.ended(connection, at: Timestamp(seconds: 110))
         #expect(summary(records) == ["db1 E platform", "web1 E admin:OpenWeb"])
     }
@@ -142,7 +141,7 @@ struct OtherDecidersTests {
         var ledger = DecisionLedger()
         _ = ledger.begin(with: [:], at: Timestamp(seconds: 0), in: policy)
         let number = try #require(OtherDeciders.number(PlatformRules.blockSMTP, in: policy))
-        ledger.count(.denied(LabelSlot(side: .entry, level: .admin), number), in: policy)
+        ledger.count(.denied(LabelSlot(side: .entry, level: .admin), number))
         _ = ledger.compare(with: counters, at: Timestamp(seconds: 10), in: policy, reason: .counterAhead)
         let gaps = ledger.compare(with: counters, at: Timestamp(seconds: 20), in: policy, reason: .counterAhead)
         let missing = Dictionary(uniqueKeysWithValues: gaps.map { ($0.rule?.name ?? "", $0.missing) })
