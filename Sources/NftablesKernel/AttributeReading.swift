@@ -40,20 +40,20 @@ extension RawSpan {
         number(attribute(type, in: range), as: UInt32.self)
     }
 
-    func byte(at offset: Int) -> UInt8 { unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) }
+    func octet(at offset: Int) -> UInt8 { unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) }
 
     /// Nil for more than 16 bytes.
     func registerBytes(_ range: Range<Int>?) -> RegisterBytes? {
         guard let range, range.count <= 16, range.upperBound <= byteCount else { return nil }
         var value: UInt128 = 0
-        for offset in range { value = value << 8 | UInt128(byte(at: offset)) }
+        for offset in range { value = value << 8 | UInt128(octet(at: offset)) }
         return RegisterBytes(value, count: range.count)
     }
 
     /// `NFTA_DATA_VALUE` of an attribute.
     func value(in range: Range<Int>?) -> RegisterBytes? { registerBytes(attribute(NFTA_DATA_VALUE, in: range)) }
 
-    func bytes(_ range: Range<Int>) -> [UInt8] { range.map { byte(at: $0) } }
+    func bytes(_ range: Range<Int>) -> [UInt8] { range.map { octet(at: $0) } }
 
     /// Up to the first NUL; bytes that are not UTF-8 are replaced.
     func string(_ range: Range<Int>?) -> String? {
@@ -83,7 +83,7 @@ struct NamePool {
         var length = 0
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for offset in range {
-            let byte = message.byte(at: offset)
+            let byte = message.octet(at: offset)
             if byte == 0 { break }
             hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
             length += 1
@@ -109,7 +109,7 @@ struct NamePool {
         return name.withUTF8 { text in
             guard text.count == place.count else { return false }
             for index in 0..<place.count {
-                if unsafe text[index] != message.byte(at: place.lowerBound + index) { return false }
+                if unsafe text[index] != message.octet(at: place.lowerBound + index) { return false }
             }
             return true
         }
