@@ -154,7 +154,9 @@ struct ClauseWriter {
         _ condition: Condition, _ field: Field, inSet: Bool, into builder: inout RulesetBuilder
     ) -> [[Step]] {
         guard case .among(let values) = condition else { return [[]] }
-        guard inSet, values.ranges.count > 1 else { return values.ranges.map { [.match(field, Self.portComparison($0))] } }
+        guard inSet, values.ranges.count > 1 else {
+            return values.ranges.map { [.match(field, Self.portComparison($0))] }
+        }
         let set = builder.set(
             "ports", keyType: .inetService, isInterval: true, values.ranges.map { SetElement(.values($0)) })
         return [[.lookup(field, in: set)]]
@@ -192,7 +194,9 @@ struct Transport {
             }
             let hasPorts = IPProtocol(rawValue: number).hasPorts
             if hasPorts,
-                let same = transports.firstIndex(where: { IPProtocol(rawValue: $0.numbers[0]).hasPorts && $0.ports == ports })
+                let same = transports.firstIndex(where: {
+                    IPProtocol(rawValue: $0.numbers[0]).hasPorts && $0.ports == ports
+                })
             {
                 transports[same].numbers.append(number)
             } else {

@@ -15,7 +15,8 @@ package struct CompiledLists: Sendable {
     init(of requests: [ListRequest], names: ChainNames, after earlier: CompiledLists?) {
         self.names = names
         // A list's chains and sets hold names of what its rules refer to.
-        let known = earlier.flatMap { earlier in earlier.names.map(names.keepsNames) == true ? earlier.lists : nil } ?? [:]
+        let known =
+            earlier.flatMap { earlier in earlier.names.map(names.keepsNames) == true ? earlier.lists : nil } ?? [:]
         var missing: [ListRequest] = []
         for request in requests {
             if let list = known[request.use], list.inputs == request.inputs {

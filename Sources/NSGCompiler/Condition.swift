@@ -45,8 +45,9 @@ enum Service {
         let ranges = protocols.flatMap { number -> [ClosedRange<UInt128>] in
             if isAnyPort { return [all(of: number.rawValue)] }
             return ports.ranges.map {
-                Self.number(number.rawValue, UInt128($0.lowerBound))...Self.number(
-                    number.rawValue, UInt128($0.upperBound))
+                Self.number(
+                    number.rawValue, UInt128($0.lowerBound))...Self.number(
+                        number.rawValue, UInt128($0.upperBound))
             }
         }
         return .among(IntervalSet(ranges))

@@ -99,7 +99,9 @@ struct DecisionTree {
     private mutating func branchRules(
         _ clauses: [Clause], before outer: Node, _ levels: Int, into builder: inout RulesetBuilder
     ) -> ([Rule], height: Int) {
-        guard let split = split(clauses, widths: Self.widthsOfBranch) else { return row(clauses, before: outer, levels, into: &builder) }
+        guard let split = split(clauses, widths: Self.widthsOfBranch) else {
+            return row(clauses, before: outer, levels, into: &builder)
+        }
         // A level each for the groups, and for the rest if there is one of its own.
         let needed = outer.height + (split.rest.isEmpty ? 2 : 3)
         guard levels >= needed else {

@@ -54,7 +54,9 @@ struct Dispatch {
     private static func merged(_ targets: [Target]) -> [Target] {
         var merged: [Target] = []
         for target in targets {
-            if let last = merged.last, last.chain == target.chain, last.values.upperBound + 1 == target.values.lowerBound {
+            if let last = merged.last, last.chain == target.chain,
+                last.values.upperBound + 1 == target.values.lowerBound
+            {
                 merged[merged.count - 1].values = last.values.lowerBound...target.values.upperBound
             } else {
                 merged.append(target)
@@ -122,7 +124,9 @@ struct Dispatch {
         var joined: [Ports] = []
         for ports in all {
             if IPProtocol(rawValue: ports.numbers[0]).hasPorts,
-                let same = joined.firstIndex(where: { IPProtocol(rawValue: $0.numbers[0]).hasPorts && $0.isSame(as: ports) })
+                let same = joined.firstIndex(where: {
+                    IPProtocol(rawValue: $0.numbers[0]).hasPorts && $0.isSame(as: ports)
+                })
             {
                 joined[same].numbers += ports.numbers
             } else {
@@ -131,7 +135,9 @@ struct Dispatch {
         }
         let order: [UInt8] = [IPProtocol.tcp.rawValue, IPProtocol.udp.rawValue]
         return joined.sorted {
-            (order.firstIndex(of: $0.numbers[0]) ?? 2, $0.numbers[0]) < (order.firstIndex(of: $1.numbers[0]) ?? 2, $1.numbers[0])
+            (order.firstIndex(of: $0.numbers[0]) ?? 2, $0.numbers[0]) < (
+                order.firstIndex(of: $1.numbers[0]) ?? 2, $1.numbers[0]
+            )
         }
     }
 }

@@ -38,7 +38,8 @@ struct ListCompiler {
             }
             var tree = DecisionTree(
                 root: Self.entrance(use, family, names), base: base + "/branch",
-                writer: ClauseWriter(family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
+                writer: ClauseWriter(
+                    family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
                 action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
             _ = tree.compile(clauses, levels: levels, into: &builder)
             reached.formUnion(tree.reached)

@@ -130,7 +130,9 @@ struct Split {
     private static func append(_ values: IntervalSet<UInt128>, of index: Int, to events: inout [Event]) {
         for range in values.ranges {
             events.append(Event(value: range.lowerBound, member: index, begins: true))
-            if range.upperBound < .max { events.append(Event(value: range.upperBound + 1, member: index, begins: false)) }
+            if range.upperBound < .max {
+                events.append(Event(value: range.upperBound + 1, member: index, begins: false))
+            }
         }
     }
 

@@ -56,7 +56,11 @@ import Testing
     private static func rules(of policy: CompiledPolicy) -> [Rule] {
         policy.ruleset.chains.values.flatMap(\.rules).filter { rule in
             rule.steps.contains { step in
-                if case .verdict(.goto(let chain)) = step { chain.description.contains("/rule/several.") } else { false }
+                if case .verdict(.goto(let chain)) = step {
+                    chain.description.contains("/rule/several.")
+                } else {
+                    false
+                }
             }
         }
     }
