@@ -59,49 +59,44 @@ package enum CutFlows {
         return (set("v4", .ipv4Address), set("v6", .ipv6Address))
     }
 
-    /// At the head of what judges first packets: three rules a family, of which a packet of the other family and one of
-    /// another protocol passes each by after a test or two.
-    static func rules(into builder: inout RulesetBuilder) -> [Rule] {
+    /// At the head of what judges first packets: by the protocol to a chain that asks the sets. ICMP passes.
+    static func rule(into builder: inout RulesetBuilder) -> Rule {
         for set in sets { builder.add(set) }
         builder.add(counter)
-        let answering = protocols("cut/answering", IPProtocol.withPorts.filter { $0 != .tcp }, &builder)
-        let others = protocols("cut/not-by-hosts", IPProtocol.withPorts + [.icmp, .icmpv6], &builder)
-        let families = [
-            (UInt128(2), [Field.ipSource, .ipDestination], tcp.four, ports.four, hosts.four),
-            (10, [.ip6Source, .ip6Destination], tcp.six, ports.six, hosts.six),
-        ]
-        return families.flatMap { family, addresses, tcp, ports, hosts in
-            let isFamily = Step.match(.family, .equals(family))
-            let connection = addresses + [.sourcePort, .destinationPort]
-            return [
-                Rule([isFamily] + noSYN + [.membership(connection, of: tcp.name, isIn: true)] + end),
-                Rule(
-                    [isFamily, .lookup(.protocol, in: answering)]
-                        + ending(addresses + [.protocol, .sourcePort, .destinationPort], in: ports)),
-                Rule(
-                    [isFamily, .membership([.protocol], of: others, isIn: false)]
-                        + ending(addresses + [.protocol], in: hosts)),
-            ]
-        }
-    }
-
-    private static let end: [Step] = [.counter(counter), .verdict(.drop)]
-
-    private static var noSYN: [Step] {
+        let isTCP = Step.match(.protocol, .equals(UInt128(IPProtocol.tcp.rawValue)))
         let isSYN: UInt128 = 2
-        return [.match(.protocol, .equals(6)), .match(.tcpFlags, .hasNone(isSYN))]
+        let begins = Rule(isTCP, .match(.tcpFlags, .hasAny(isSYN)), .verdict(.return))
+        let ports = [Field.sourcePort, .destinationPort]
+        let chains = [
+            builder.content("cut/tcp", [begins] + drops(tcp, isTCP, ports)),
+            builder.content("cut/ports", drops(self.ports, nil, [.protocol] + ports)),
+            builder.content("cut/hosts", drops(hosts, nil, [.protocol])),
+        ]
+        var elements: [SetElement] = []
+        for number in UInt8.min...UInt8.max {
+            let `protocol` = IPProtocol(rawValue: number)
+            if `protocol` == .icmp || `protocol` == .icmpv6 { continue }
+            let verdict = Verdict.jump(chains[`protocol` == .tcp ? 0 : `protocol`.hasPorts ? 1 : 2])
+            if let last = elements.last, last.verdict == verdict, case .values(let range) = last.key,
+                range.upperBound + 1 == UInt128(number)
+            {
+                elements[elements.count - 1].key = .values(range.lowerBound...UInt128(number))
+            } else {
+                elements.append(SetElement(.values(UInt128(number)...UInt128(number)), verdict: verdict))
+            }
+        }
+        let map = builder.set(
+            "cut/protocols", keyType: .inetProtocol, isInterval: true, isVerdictMap: true, elements)
+        return Rule(.dispatch(.protocol, through: map))
     }
 
-    private static func ending(_ key: [Field], in set: NamedSet) -> [Step] {
-        [.membership(key, of: set.name, isIn: true)] + end
-    }
-
-    private static func protocols(
-        _ name: String, _ numbers: [IPProtocol], _ builder: inout RulesetBuilder
-    ) -> SetName {
-        let values = numbers.map { UInt128($0.rawValue) }.sorted()
-        return builder.set(
-            name, keyType: .inetProtocol, isInterval: false, values.map { SetElement(.values($0...$0)) })
+    private static func drops(_ sets: (four: NamedSet, six: NamedSet), _ first: Step?, _ fields: [Field]) -> [Rule] {
+        [(UInt128(2), [Field.ipSource, .ipDestination], sets.four), (10, [.ip6Source, .ip6Destination], sets.six)].map {
+            family, addresses, set in
+            Rule(
+                [.match(.family, .equals(family)), first, .membership(addresses + fields, of: set.name, isIn: true)]
+                    .compactMap(\.self) + [.counter(counter), .verdict(.drop)])
+        }
     }
 }
 

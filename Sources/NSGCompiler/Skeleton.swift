@@ -25,11 +25,13 @@ enum Skeleton {
         let judgeAgain = again.map { builder.trampoline("again", to: $0) }
         let decided = Rule(isDecided, .verdict(judgeAgain.map { .jump($0) } ?? .accept))
         let routed = judgeAgain.map(routedRules) ?? []
-        builder.add(base("input", .input, stateRules + [decided] + neighbourRules, then: judgeInput))
-        builder.add(base("forward", .forward, routed + stateRules + [decided], then: judgeForward))
+        // An error about a flow that a router sends on passes whether or not that was allowed as far as its destination.
+        let known = judgeAgain == nil ? [answered, decided] + errors : [answered] + errors + [decided]
+        builder.add(base("input", .input, known + neighbourRules, then: judgeInput))
+        builder.add(base("forward", .forward, routed + known, then: judgeForward))
         builder.add(
             base(
-                "postrouting", .postrouting, stateRules + [Rule(isDecided, .verdict(.accept))] + neighbourRules,
+                "postrouting", .postrouting, [answered, Rule(isDecided, .verdict(.accept))] + errors + neighbourRules,
                 then: judgeOutput))
         builder.add(Chain(FixedNames.features, rules: featureRules))
         builder.add(
@@ -70,15 +72,12 @@ enum Skeleton {
         .match(.connectionState, .hasAny(UInt128(state.rawValue)))
     }
 
-    /// Replies, and ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL
-    /// 9).
-    private static let stateRules: [Rule] = {
-        let related = [IPProtocol.icmp, .icmpv6].map { number in
-            Rule(
-                state(.related), .match(.protocol, .equals(UInt128(number.rawValue))), .verdict(.accept))
-        }
-        return [Rule(state(.established), .verdict(.accept))] + related
-    }()
+    private static let answered = Rule(state(.established), .verdict(.accept))
+
+    /// ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL 9).
+    private static let errors = [IPProtocol.icmp, .icmpv6].map { number in
+        Rule(state(.related), .match(.protocol, .equals(UInt128(number.rawValue))), .verdict(.accept))
+    }
 
     /// S12: of no connection (`untracked`), or of one that nobody would follow.
     private static let neighbourRules: [Rule] =

@@ -53,12 +53,14 @@ import Testing
         }
     }
 
-    @Test("what is not cut pays for six rules and three look-ups at most")
+    @Test("what is not cut pays for three rules and two look-ups at most")
     func cost() throws {
         let policy = CompiledPolicy(.openGuest)
         var without = policy.ruleset
         for name in without.chains.keys {
-            without.chains[name]?.rules.removeAll { $0.steps.contains(.counter(CutFlows.counter)) }
+            without.chains[name]?.rules.removeAll {
+                $0.steps.contains { $0.set?.description.hasPrefix("cut/protocols") == true }
+            }
         }
         let bare = RulesetInterpreter(without)
         for number in Self.protocols {
@@ -68,7 +70,8 @@ import Testing
                     destination: try #require(IPAddress(ends[1])), sourcePort: 5000, destinationPort: 53)
                 let packet = TestPacket(.forward, from: "guest0", to: "other0", flow)
                 let (all, rest) = (policy.interpreter.outcome(of: packet), bare.outcome(of: packet))
-                #expect(all.rules - rest.rules == 6 && all.lookups - rest.lookups <= 3, "\(number)")
+                let (rules, lookups) = (all.rules - rest.rules, all.lookups - rest.lookups)
+                #expect((1...3).contains(rules) && (1...2).contains(lookups), "\(number)")
             }
         }
     }
