@@ -59,35 +59,32 @@ package enum CutFlows {
         return (set("v4", .ipv4Address), set("v6", .ipv6Address))
     }
 
-    /// At the head of what judges first packets: by the protocol to a chain that asks the sets. ICMP passes.
-    static func rule(into builder: inout RulesetBuilder) -> Rule {
+    /// At the head of what judges first packets: by the protocol to chains that ask the sets. ICMP passes.
+    static func rules(into builder: inout RulesetBuilder) -> [Rule] {
         for set in sets { builder.add(set) }
         builder.add(counter)
         let isTCP = Step.match(.protocol, .equals(UInt128(IPProtocol.tcp.rawValue)))
         let isSYN: UInt128 = 2
         let begins = Rule(isTCP, .match(.tcpFlags, .hasAny(isSYN)), .verdict(.return))
-        let ports = [Field.sourcePort, .destinationPort]
-        let chains = [
-            builder.content("cut/tcp", [begins] + drops(tcp, isTCP, ports)),
-            builder.content("cut/ports", drops(self.ports, nil, [.protocol] + ports)),
-            builder.content("cut/hosts", drops(hosts, nil, [.protocol])),
-        ]
-        var elements: [SetElement] = []
-        for number in UInt8.min...UInt8.max {
-            let `protocol` = IPProtocol(rawValue: number)
-            if `protocol` == .icmp || `protocol` == .icmpv6 { continue }
-            let verdict = Verdict.jump(chains[`protocol` == .tcp ? 0 : `protocol`.hasPorts ? 1 : 2])
-            if let last = elements.last, last.verdict == verdict, case .values(let range) = last.key,
-                range.upperBound + 1 == UInt128(number)
-            {
-                elements[elements.count - 1].key = .values(range.lowerBound...UInt128(number))
-            } else {
-                elements.append(SetElement(.values(UInt128(number)...UInt128(number)), verdict: verdict))
-            }
-        }
+        let connection = [Field.sourcePort, .destinationPort]
+        let ofTCP = builder.content("cut/tcp", [begins] + drops(tcp, isTCP, connection))
+        let ofOthers = builder.content("cut/ports", drops(ports, nil, [.protocol] + connection))
+        let ofHosts = builder.content("cut/hosts", drops(hosts, nil, [.protocol]))
+        let withPorts = IPProtocol.withPorts.sorted { $0.rawValue < $1.rawValue }
         let map = builder.set(
-            "cut/protocols", keyType: .inetProtocol, isInterval: true, isVerdictMap: true, elements)
-        return Rule(.dispatch(.protocol, through: map))
+            "cut/with-ports", keyType: .inetProtocol, isInterval: false, isVerdictMap: true,
+            withPorts.map { SetElement(Self.key(of: $0), verdict: .jump($0 == .tcp ? ofTCP : ofOthers)) })
+        let not = builder.set(
+            "cut/not-by-hosts", keyType: .inetProtocol, isInterval: false,
+            (withPorts + [.icmp, .icmpv6]).sorted { $0.rawValue < $1.rawValue }.map { SetElement(Self.key(of: $0)) })
+        return [
+            Rule(.dispatch(.protocol, through: map)),
+            Rule(.membership([.protocol], of: not, isIn: false), .verdict(.jump(ofHosts))),
+        ]
+    }
+
+    private static func key(of number: IPProtocol) -> SetKey {
+        .values(UInt128(number.rawValue)...UInt128(number.rawValue))
     }
 
     private static func drops(_ sets: (four: NamedSet, six: NamedSet), _ first: Step?, _ fields: [Field]) -> [Rule] {

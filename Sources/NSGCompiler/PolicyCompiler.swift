@@ -94,7 +94,7 @@ package struct PolicyCompiler {
     }
 
     private func compileTargets(into builder: inout RulesetBuilder) -> Targets {
-        let cut = CutFlows.rule(into: &builder)
+        let cut = CutFlows.rules(into: &builder)
         builder.add(FixedNames.routersCounter)
         let guardCompiler = GuardCompiler(book: book, names: names)
         let guests = guardCompiler.addresses(into: &builder)
@@ -109,10 +109,10 @@ package struct PolicyCompiler {
             Rule(fields.map { .membership([$0], of: bound, isIn: false) } + [.verdict(.return)])
         }
 
-        let input = [unbound([.inputDevice])] + [cut] + linkRules(.entry, into: &builder) + [entry, passed]
+        let input = [unbound([.inputDevice])] + cut + linkRules(.entry, into: &builder) + [entry, passed]
         let forward =
-            [unbound([.inputDevice, .outputDevice])] + [cut] + Self.multicast(into: &builder) + [entry, exit, passed]
-        let output = [unbound([.outputDevice])] + [cut] + linkRules(.exit, into: &builder) + [exit, passed]
+            [unbound([.inputDevice, .outputDevice])] + cut + Self.multicast(into: &builder) + [entry, exit, passed]
+        let output = [unbound([.outputDevice])] + cut + linkRules(.exit, into: &builder) + [exit, passed]
         let judgeAgain = routers.map { routers in
             let passing = self.again(routers, guests, into: &builder)
             return builder.content("again", [unbound([.inputDevice, .outputDevice])] + passing)
