@@ -165,7 +165,7 @@ struct DecisionTree {
     // MARK: Choice
 
     /// So many comparisons are no more work than a look-up and the memory of its map.
-    private static let shortRow = 20
+    private static let shortRow = 30
 
     /// The cheapest way to divide; nil where comparing one by one is as good, or where all take too many rules.
     private mutating func split(_ clauses: [Clause], widths: [Int]) -> Split? {
