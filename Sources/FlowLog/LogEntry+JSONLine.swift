@@ -110,23 +110,23 @@ extension FlowTuple {
             bytes += Text.source
         }
         bytes.append(source)
-        if let sourcePort {
-            bytes += Text.sourcePort
-            bytes.append(decimal: sourcePort)
-        } else {
-            bytes.append(UInt8(ascii: "\""))
-        }
+        Self.end(Text.sourcePort, sourcePort, in: &bytes)
         bytes += Text.destination
         bytes.append(destination)
-        if let destinationPort {
-            bytes += Text.destinationPort
-            bytes.append(decimal: destinationPort)
-        } else {
-            bytes.append(UInt8(ascii: "\""))
-        }
+        Self.end(Text.destinationPort, destinationPort, in: &bytes)
         if let icmpType {
             bytes += Text.icmpType
             bytes.append(decimal: icmpType)
+        }
+    }
+
+    /// Ends an address's text, and gives the port that goes with it under `key`, which begins with that end.
+    private static func end(_ key: [UInt8], _ port: UInt16?, in bytes: inout [UInt8]) {
+        if let port {
+            bytes += key
+            bytes.append(decimal: port)
+        } else {
+            bytes.append(UInt8(ascii: "\""))
         }
     }
 }

@@ -11,9 +11,9 @@ import Nftables
 /// The chain that begins the tree and those of its rests keep their names, so that a swap edits their few rules; all others
 /// are named after their content.
 struct DecisionTree {
-    let writer: ClauseWriter
+    private let writer: ClauseWriter
     /// What the chains are named after: those that keep their names, and the others.
-    let (root, base): (String, String)
+    private let (root, base): (String, String)
     /// How a rule of the list acts on a packet, and the chain in which it does is named after.
     private let action: (Int) -> (name: String, rule: Rule)
     private var actions: [Int: Int] = [:]
@@ -25,7 +25,7 @@ struct DecisionTree {
     private var known: [Key: Node] = [:]
 
     /// A chain, by its number, and how many levels it takes with those it leads to.
-    private struct Node: Hashable {
+    private struct Node {
         var chain: Int
         var height: Int
     }
@@ -49,10 +49,10 @@ struct DecisionTree {
     /// - Parameters:
     ///   - clauses: the last of which every packet meets.
     ///   - levels: how many levels of chains there may be, at least 1.
-    mutating func compile(_ clauses: [Clause], levels: Int, into builder: inout RulesetBuilder) -> ChainName {
+    mutating func compile(_ clauses: [Clause], levels: Int, into builder: inout RulesetBuilder) {
         let reachable = clauses.reachable(before: nil, writer.table)
         for case .rule(let number) in reachable.map(\.outcome) { reached.insert(number) }
-        return chains[trunk(reachable, 0, levels, into: &builder).chain]
+        _ = trunk(reachable, 0, levels, into: &builder)
     }
 
     private mutating func node(_ chain: ChainName, height: Int) -> Node {

@@ -41,7 +41,7 @@ struct ListCompiler {
                 writer: ClauseWriter(
                     family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
                 action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
-            _ = tree.compile(clauses, levels: levels, into: &builder)
+            tree.compile(clauses, levels: levels, into: &builder)
             reached.formUnion(tree.reached)
             statistics.add(tree.statistics)
         }
