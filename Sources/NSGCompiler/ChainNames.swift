@@ -172,8 +172,9 @@ package enum FixedNames {
     package static let routersCounter = CounterName("dropped/router-advertisements")
     static let portProtocols = SetName("protocols/with-ports")
     static let features = ChainName("features")
-    /// Where what goes out to guests is held against their addresses (S13).
-    static let receivers = "guests/receivers"
+    /// What base chains accept in chains of its own: errors about known flows, neighbour discovery.
+    static let errors = ChainName("errors")
+    static let neighbours = ChainName("neighbours")
     /// Where the security groups of the interface on a side are asked, behind the admin rules.
     static func groups(_ side: DeviceSide, isAgain: Bool) -> String { "groups/\(side)\(isAgain ? "/again" : "")" }
     /// `ct timeout` objects of `flowTimeoutInMinutes`.

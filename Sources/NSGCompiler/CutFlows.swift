@@ -59,41 +59,39 @@ package enum CutFlows {
         return (set("v4", .ipv4Address), set("v6", .ipv6Address))
     }
 
-    /// At the head of what judges first packets: by the protocol to chains that ask the sets. ICMP passes.
-    static func rules(into builder: inout RulesetBuilder) -> [Rule] {
+    /// At the head of what judges first packets of a family. UDP, whose first packets cost most beside the rest of their way, is
+    /// asked for at once; of TCP what is no SYN, and what is rare, in a chain of its own. ICMP passes.
+    static func rules(_ family: IPFamily, into builder: inout RulesetBuilder) -> [Rule] {
         for set in sets { builder.add(set) }
         builder.add(counter)
         let isTCP = Step.match(.protocol, .equals(UInt128(IPProtocol.tcp.rawValue)))
+        let udp = UInt128(IPProtocol.udp.rawValue)
         let isSYN: UInt128 = 2
         let begins = Rule(isTCP, .match(.tcpFlags, .hasAny(isSYN)), .verdict(.return))
-        let connection = [Field.sourcePort, .destinationPort]
-        let ofTCP = builder.content("cut/tcp", [begins] + drops(tcp, isTCP, connection))
-        let ofOthers = builder.content("cut/ports", drops(ports, nil, [.protocol] + connection))
-        let ofHosts = builder.content("cut/hosts", drops(hosts, nil, [.protocol]))
-        let withPorts = IPProtocol.withPorts.sorted { $0.rawValue < $1.rawValue }
-        let map = builder.set(
-            "cut/with-ports", keyType: .inetProtocol, isInterval: false, isVerdictMap: true,
-            withPorts.map { SetElement(Self.key(of: $0), verdict: .jump($0 == .tcp ? ofTCP : ofOthers)) })
         let not = builder.set(
             "cut/not-by-hosts", keyType: .inetProtocol, isInterval: false,
-            (withPorts + [.icmp, .icmpv6]).sorted { $0.rawValue < $1.rawValue }.map { SetElement(Self.key(of: $0)) })
-        return [
-            Rule(.dispatch(.protocol, through: map)),
-            Rule(.membership([.protocol], of: not, isIn: false), .verdict(.jump(ofHosts))),
-        ]
-    }
-
-    private static func key(of number: IPProtocol) -> SetKey {
-        .values(UInt128(number.rawValue)...UInt128(number.rawValue))
-    }
-
-    private static func drops(_ sets: (four: NamedSet, six: NamedSet), _ first: Step?, _ fields: [Field]) -> [Rule] {
-        [(UInt128(2), [Field.ipSource, .ipDestination], sets.four), (10, [.ip6Source, .ip6Destination], sets.six)].map {
-            family, addresses, set in
+            (IPProtocol.withPorts + [.icmp, .icmpv6]).sorted { $0.rawValue < $1.rawValue }.map {
+                SetElement(.values(UInt128($0.rawValue)...UInt128($0.rawValue)))
+            })
+        let drop = { (sets: (four: NamedSet, six: NamedSet), kind: Step, fields: [Field]) in
             Rule(
-                [.match(.family, .equals(family)), first, .membership(addresses + fields, of: set.name, isIn: true)]
-                    .compactMap(\.self) + [.counter(counter), .verdict(.drop)])
+                family.test, kind,
+                .membership(
+                    [family.source, family.destination] + fields, of: (family == .ipv4 ? sets.four : sets.six).name,
+                    isIn: true), .counter(counter), .verdict(.drop))
         }
+        let connection = [Field.sourcePort, .destinationPort]
+        let others = builder.content(
+            "cut/others/\(family.word)",
+            [
+                begins, drop(tcp, isTCP, connection),
+                drop(ports, .lookup(.protocol, in: FixedNames.portProtocols), [.protocol] + connection),
+                drop(hosts, .membership([.protocol], of: not, isIn: false), [.protocol]),
+            ])
+        return [
+            drop(ports, .match(.protocol, .equals(udp)), [.protocol] + connection),
+            Rule(.match(.protocol, .isNot(udp)), .verdict(.jump(others))),
+        ]
     }
 }
 

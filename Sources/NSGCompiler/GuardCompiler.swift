@@ -3,7 +3,8 @@ import NetworkTypes
 import Nftables
 
 /// Guests that do not route keep to their addresses (S13). What they send is checked before conntrack sees it, every
-/// packet of it, or a guest could put words into another's connection (KERNEL 8): one look-up of device and address.
+/// packet of it, or a guest could put words into another's connection (KERNEL 8): one look-up of the device, and at guests a
+/// comparison with each address.
 struct GuardCompiler {
     let book: PolicyBook
     let names: ChainNames
@@ -14,70 +15,68 @@ struct GuardCompiler {
         }
     }
 
-    /// Which addresses are at which device, as sets of both; nil for a family that no guest has an address of.
-    struct Addresses {
-        var four: SetName?
-        var six: SetName?
-        /// The trampoline to what drops, and counts at its interface, a packet for another than the guest it goes out to.
-        /// One for all: where each interface's chain named the sets itself, one more guest would change every chain.
-        var receivers: ChainName
+    /// Drops, and counts at its interface, what goes out to a guest and is for another. Compared in the guest's own chain, so
+    /// that one more guest changes nothing at the others.
+    func checkReceiver(_ binding: Binding, _ family: IPFamily, into builder: inout RulesetBuilder) -> [Rule] {
+        guard let addresses = book.estate.guardedAddresses(of: binding) else { return [] }
+        let drop = dropChain(binding, .inbound, before: [], into: &builder)
+        let own = addresses.filter { $0.family == family }
+        let isForeign =
+            own.count > Self.mostComparisons
+            ? [
+                .membership(
+                    [family.destination], of: set(of: own, binding, family, into: &builder), isIn: false)
+            ]
+            : own.map { Step.match(family.destination, .isNot($0.number)) }
+        return [Rule((isForeign.isEmpty ? [] : [family.test]) + isForeign + [.verdict(.goto(drop))])]
     }
 
-    /// With what `receivers` leads to. Nil where no guest is held to its addresses.
-    func addresses(into builder: inout RulesetBuilder) -> Addresses? {
+    /// What the trampoline of `prerouting` does: from the devices of guests to chains that accept what has an address of
+    /// the guest as its source, and count and drop the rest. Nil where no guest is held to its addresses.
+    func checkSenders(into builder: inout RulesetBuilder) -> Rule? {
         if guarded.isEmpty { return nil }
-        let pairs = guarded.flatMap { guest in guest.addresses.map { (device: guest.binding.device, address: $0) } }
-        let (four, six) = builder.deviceAddresses("guests/addresses", pairs)
-        let own = Addresses(
-            four: four, six: six, receivers: ChainName(ChainName.trampolinePrefix + FixedNames.receivers))
-        compileReceivers(own, into: &builder)
-        return own
-    }
-
-    /// What `Addresses.receivers` leads to. Back to the interface's chain with what is for its guest.
-    private func compileReceivers(_ own: Addresses, into builder: inout RulesetBuilder) {
-        let drops = dropMap("devices/guarded-exit", .inbound, into: &builder)
-        let returns = Self.passing(own, .outputDevice, .ipDestination, .ip6Destination, .return)
-        let check = builder.content(
-            FixedNames.receivers, returns + [Rule(.dispatch(.outputDevice, through: drops))])
-        _ = builder.trampoline(FixedNames.receivers, to: check)
-    }
-
-    /// Ends the chain with a verdict where the device and the address are of one guest.
-    private static func passing(
-        _ own: Addresses, _ device: Field, _ four: Field, _ six: Field, _ verdict: Verdict
-    ) -> [Rule] {
-        [(own.four, four, 2), (own.six, six, 10)].compactMap { set, address, family in
-            set.map { set in
-                Rule(
-                    .match(.family, .equals(family)), .membership([device, address], of: set, isIn: true),
-                    .verdict(verdict))
+        let exempt = builder.content("guests/link", Self.exemptions)
+        let chains = guarded.sorted { $0.binding.device < $1.binding.device }.map { guest in
+            let accepts = IPFamily.allCases.flatMap { family in
+                self.accepts(guest.addresses.filter { $0.family == family }, guest.binding, family, into: &builder)
             }
-        }
-    }
-
-    /// From the devices of guests to chains that count and drop.
-    /// - Parameter exempt: asked first; what it accepts is not dropped.
-    private func dropMap(
-        _ name: String, _ direction: Direction, exempt: ChainName? = nil, into builder: inout RulesetBuilder
-    ) -> SetName {
-        let drops = guarded.sorted { $0.binding.device < $1.binding.device }.map { guest -> SetElement in
-            let counter = names.foreignCounter(guest.binding.networkInterface, direction)
-            builder.add(counter)
-            let chain = builder.content(
-                names.guardChain(guest.binding.networkInterface, direction),
-                (exempt.map { [Rule(.verdict(.jump($0)))] } ?? []) + [Rule(.counter(counter), .verdict(.drop))])
+            let chain = dropChain(
+                guest.binding, .outbound, before: accepts + [Rule(.verdict(.jump(exempt)))], into: &builder)
             return SetElement(.device(guest.binding.device), verdict: .goto(chain))
         }
-        return builder.set(name, keyType: .deviceName, isInterval: false, isVerdictMap: true, drops)
+        let map = builder.set(
+            "devices/guarded", keyType: .deviceName, isInterval: false, isVerdictMap: true, chains)
+        return Rule(.dispatch(.inputDevice, through: map))
     }
 
-    /// What `prerouting` leads to.
-    func compile(_ own: Addresses, into builder: inout RulesetBuilder) -> ChainName {
-        let exempt = builder.content("guests/link", Self.exemptions)
-        let drops = dropMap("devices/guarded", .outbound, exempt: exempt, into: &builder)
-        let accepts = Self.passing(own, .inputDevice, .ipSource, .ip6Source, .accept)
-        return builder.content("prerouting", accepts + [Rule(.dispatch(.inputDevice, through: drops))])
+    private func accepts(
+        _ own: [IPAddress], _ binding: Binding, _ family: IPFamily, into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        let tests =
+            own.count > Self.mostComparisons
+            ? [.lookup(family.source, in: set(of: own, binding, family, into: &builder))]
+            : own.map { Step.match(family.source, .equals($0.number)) }
+        return tests.map { Rule(family.test, $0, .verdict(.accept)) }
+    }
+
+    /// More addresses than these are looked up in a set.
+    private static let mostComparisons = 4
+
+    private func set(
+        of own: [IPAddress], _ binding: Binding, _ family: IPFamily, into builder: inout RulesetBuilder
+    ) -> SetName {
+        builder.set(
+            "\(names.interface(binding.networkInterface))/addresses.\(family.word)", keyType: family.keyType,
+            isInterval: false, own.map(\.number).sorted().map { SetElement(.values($0...$0)) })
+    }
+
+    private func dropChain(
+        _ binding: Binding, _ direction: Direction, before rules: [Rule], into builder: inout RulesetBuilder
+    ) -> ChainName {
+        let counter = names.foreignCounter(binding.networkInterface, direction)
+        builder.add(counter)
+        return builder.content(
+            names.guardChain(binding.networkInterface, direction), rules + [Rule(.counter(counter), .verdict(.drop))])
     }
 
     private static let exemptions: [Rule] = AddressGuard.exemptions.flatMap { messages -> [Rule] in

@@ -2,38 +2,54 @@ import NSGModel
 import NetworkTypes
 import Nftables
 
-/// What one interface asks of a packet in one direction, as chains: first what holds whatever the rules say, then the
-/// admin rules, then the security groups in Azure's order. Where all allow, the chain ends and the caller goes on to the
-/// interface at the packet's other end.
+/// What one interface asks of a packet in one direction, as a chain for each family of addresses: first what holds whatever
+/// the rules say, then the admin rules, then the security groups in Azure's order. Where all allow, the chain of the device a
+/// packet enters by returns, and the interface at its other end is asked; that of the device it leaves by goes on to what
+/// marks it as allowed.
 struct InterfaceCompiler {
     let book: PolicyBook
     let names: ChainNames
     let numbering: RuleNumbering
     let options: CompilerOptions
-    /// Nil where no guest is held to its addresses.
-    let guests: GuardCompiler.Addresses?
+    let guards: GuardCompiler
+    /// Where every list has allowed.
+    let allowed: ChainName
     /// On a further pass of one connection, whose label belongs to the first (KERNEL 4).
     let isAgain: Bool
 
     /// The chain by which the interface is asked.
-    func compile(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName {
+    /// - Parameter cut: what keeps connections of the family that were ended from going on; on a first pass alone.
+    func compile(
+        _ binding: Binding, _ direction: Direction, _ family: IPFamily, cut: [Rule], into builder: inout RulesetBuilder
+    ) -> ChainName {
         let base = names.interface(binding.networkInterface, direction, isAgain: isAgain)
-        var rules = [dropInvalid(binding, into: &builder)]
-        rules += checkReceiver(binding, direction)
-        rules += platformRules(binding, direction, into: &builder)
+        let end = end(binding, direction)
+        var rules = cut + [dropInvalid(binding, into: &builder)]
+        if direction == .inbound { rules += guards.checkReceiver(binding, family, into: &builder) }
+        rules += platformRules(binding, direction, family, then: end, into: &builder)
         if let admin = adminList(of: binding, direction) {
-            rules += entrances(of: admin, binding, builder) { .goto($0) }
+            rules.append(entrance(of: admin, binding, family, builder))
         } else {
-            rules += groups(of: binding, direction, builder)
+            rules += groups(of: binding, direction).map { entrance(of: $0, binding, family, builder) }
         }
-        return builder.fixed(base, rules)
+        if end != .return { rules.append(Rule(.verdict(end))) }
+        return builder.fixed("\(base)/\(family.word)", rules)
+    }
+
+    /// What becomes of a packet that the interface allows.
+    private func end(_ binding: Binding, _ direction: Direction) -> Verdict {
+        DeviceSide(direction, binding.attachment) == .exit ? .goto(allowed) : .return
     }
 
     /// The chain behind the admin rules, which may lead past the security groups (AlwaysAllow, S8); nil where no
     /// admin rules are asked, or no group.
     func compileGroups(_ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder) -> ChainName? {
         guard adminList(of: binding, direction) != nil else { return nil }
-        let rules = groups(of: binding, direction, builder)
+        let rules = groups(of: binding, direction).flatMap { list in
+            IPFamily.allCases.map { family in
+                Rule([family.test] + entrance(of: list, binding, family, builder).steps)
+            }
+        }
         guard !rules.isEmpty else { return nil }
         let base = names.interface(binding.networkInterface, direction, isAgain: isAgain) + "/groups"
         return builder.fixed(base, rules)
@@ -47,26 +63,26 @@ struct InterfaceCompiler {
             .verdict(.drop))
     }
 
-    /// What is for another than the guest (S13). What comes from another was dropped before conntrack saw it.
-    private func checkReceiver(_ binding: Binding, _ direction: Direction) -> [Rule] {
-        guard direction == .inbound, let guests, book.estate.guardedAddresses(of: binding) != nil else { return [] }
-        return [Rule(.verdict(.jump(guests.receivers)))]
-    }
-
     // MARK: Platform
 
     /// Services of the platform pass (S9), mail to the Internet does not (S14).
     private func platformRules(
-        _ binding: Binding, _ direction: Direction, into builder: inout RulesetBuilder
+        _ binding: Binding, _ direction: Direction, _ family: IPFamily, then end: Verdict,
+        into builder: inout RulesetBuilder
     ) -> [Rule] {
         guard direction == .outbound else { return [] }
         let slot = LabelSlot(side: DeviceSide(direction, binding.attachment), level: .platform)
         var rules: [Rule] = []
-        for service in endpoints(at: binding.networkInterface) {
+        let services = endpoints(at: binding.networkInterface)
+        if !services.isEmpty {
             let (steps, label) = action(of: PlatformRules.allow, in: slot, into: &builder)
-            rules += compiled(
-                PlatformRules.allow, service,
-                then: steps + (isAgain ? [] : [label]) + [.verdict(.return)], into: &builder)
+            let pass = steps + (isAgain ? [] : [label]) + [.verdict(end)]
+            for number in [RuleProtocol.tcp, .udp] {
+                rules += inOneSet(services, number, family, then: pass, into: &builder)
+            }
+            for service in services where !service.isOfSingleAddresses {
+                rules += compiled(PlatformRules.allow, service, family, then: pass, into: &builder)
+            }
         }
         if book.estate.blocksOutboundSMTP {
             let (steps, _) = action(of: PlatformRules.blockSMTP, in: slot, into: &builder)
@@ -76,11 +92,36 @@ struct InterfaceCompiler {
             let mail = Endpoints(
                 protocol: .tcp, addresses: InternetPrefixes.addresses.subtracting(own), ports: IntervalSet([25...25]))
             rules += compiled(
-                PlatformRules.blockSMTP, mail,
+                PlatformRules.blockSMTP, mail, family,
                 then: steps + (isAgain ? [.setLabel(FlowLabel.refused)] : [])
                     + [options.packetCopy(mark)].compactMap(\.self) + [.verdict(.drop)], into: &builder)
         }
         return rules
+    }
+
+    /// Services that are told by an address and a port, all by one look-up.
+    private func inOneSet(
+        _ services: [Endpoints], _ number: RuleProtocol, _ family: IPFamily, then action: [Step],
+        into builder: inout RulesetBuilder
+    ) -> [Rule] {
+        let pairs = Set(
+            services.filter { $0.isOfSingleAddresses && $0.protocol == number }.flatMap { $0.pairs(family) })
+        if pairs.isEmpty { return [] }
+        let transport = number == .tcp ? IPProtocol.tcp : .udp
+        let set = builder.set(
+            "platform/\(number == .tcp ? "tcp" : "udp").\(family.word)",
+            keyType: .concatenation([family.keyType, .inetService]), isInterval: false,
+            pairs.sorted { ($0.address, $0.port) < ($1.address, $1.port) }.map { pair in
+                let port = UInt128(pair.port)
+                return SetElement(.concatenation([.values(pair.address...pair.address), .values(port...port)]))
+            })
+        return [
+            Rule(
+                [
+                    family.test, .match(.protocol, .equals(UInt128(transport.rawValue))),
+                    .membership([family.destination, .destinationPort], of: set, isIn: true),
+                ] + action, comment: PlatformRules.allow.name)
+        ]
     }
 
     /// Where a service is asked, or what is no service blocked.
@@ -89,6 +130,28 @@ struct InterfaceCompiler {
         var addresses: AddressSet
         var ports: IntervalSet<UInt16>
         var sourcePorts: IntervalSet<UInt16> = .all
+
+        /// Whether it is told by destination address and port, each a single one.
+        var isOfSingleAddresses: Bool {
+            sourcePorts == .all && addresses.v4.ranges.allSatisfy { $0.count == 1 }
+                && addresses.v6.ranges.allSatisfy { $0.lowerBound == $0.upperBound }
+        }
+
+        /// An address and a port of a service.
+        struct Pair: Hashable {
+            var address: UInt128
+            var port: UInt16
+        }
+
+        func pairs(_ family: IPFamily) -> [Pair] {
+            let addresses =
+                family == .ipv4
+                ? addresses.v4.ranges.map { UInt128($0.lowerBound) }
+                : addresses.v6.ranges.map(\.lowerBound)
+            return addresses.flatMap { address in
+                ports.ranges.flatMap { $0 }.map { Pair(address: address, port: $0) }
+            }
+        }
     }
 
     /// The services' endpoints, those at the same addresses in one.
@@ -126,23 +189,20 @@ struct InterfaceCompiler {
     }
 
     private func compiled(
-        _ rule: SecurityRule, _ endpoints: Endpoints, then action: [Step], into builder: inout RulesetBuilder
+        _ rule: SecurityRule, _ endpoints: Endpoints, _ family: IPFamily, then action: [Step],
+        into builder: inout RulesetBuilder
     ) -> [Rule] {
         var rule = rule
         rule.protocol = endpoints.protocol
         let resolved = ResolvedRule(
             rule: rule, source: .all, sourcePorts: endpoints.sourcePorts, destination: endpoints.addresses,
             destinationPorts: endpoints.ports)
-        return [IPFamily.ipv4, .ipv6].flatMap { family -> [Rule] in
-            var named = NamedSets()
-            var table = ConditionTable()
-            guard let clause = Clause(resolved, family, ordinal: 0, outcome: .rule(0), &named, &table) else {
-                return []
-            }
-            let writer = ClauseWriter(
-                family: family, table: table, rules: [resolved], network: rule.owner, names: names)
-            return writer.ways(clause, into: &builder).map { Rule($0 + action, comment: rule.name) }
-        }
+        var named = NamedSets()
+        var table = ConditionTable()
+        guard let clause = Clause(resolved, family, ordinal: 0, outcome: .rule(0), &named, &table) else { return [] }
+        let writer = ClauseWriter(
+            family: family, table: table, rules: [resolved], network: rule.owner, names: names)
+        return writer.ways(clause, into: &builder).map { Rule($0 + action, comment: rule.name) }
     }
 
     // MARK: Lists
@@ -151,23 +211,16 @@ struct InterfaceCompiler {
         book.lists(of: binding.networkInterface, direction).first { $0.key.level == .admin }
     }
 
-    private func groups(
-        of binding: Binding, _ direction: Direction, _ builder: RulesetBuilder
-    ) -> [Rule] {
-        book.lists(of: binding.networkInterface, direction).filter { $0.key.level != .admin }.flatMap { list in
-            entrances(of: list, binding, builder) { .jump($0) }
-        }
+    private func groups(of binding: Binding, _ direction: Direction) -> [PolicyList] {
+        book.lists(of: binding.networkInterface, direction).filter { $0.key.level != .admin }
     }
 
     /// Into the chains of a list, which interfaces share: one for each family of addresses.
-    private func entrances(
-        of list: PolicyList, _ binding: Binding, _ builder: RulesetBuilder, by enter: (ChainName) -> Verdict
-    ) -> [Rule] {
+    private func entrance(
+        of list: PolicyList, _ binding: Binding, _ family: IPFamily, _ builder: RulesetBuilder
+    ) -> Rule {
         let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
-        return [(IPFamily.ipv4, UInt128(2)), (.ipv6, 10)].map { family, number in
-            let entrance = builder.fixedName(ListCompiler.entrance(use, family, names))
-            return Rule(.match(.family, .equals(number)), .verdict(enter(entrance)))
-        }
+        return Rule(.verdict(.jump(builder.fixedName(ListCompiler.entrance(use, family, names)))))
     }
 }
 

@@ -9,30 +9,34 @@ import Nftables
 /// passed them, and addresses are those of S7. What this machine sends is judged in `postrouting`, since destination
 /// NAT in `output` changes the outgoing device after `output` has seen it (KERNEL 1).
 enum Skeleton {
-    static func add(
-        to builder: inout RulesetBuilder, input: ChainName?, forward: ChainName?, output: ChainName?,
-        again: ChainName?, prerouting: ChainName?
-    ) {
-        let judgeInput = builder.trampoline("input", to: input)
-        let judgeForward = builder.trampoline("forward", to: forward)
-        let judgeOutput = builder.trampoline("output", to: output)
+    /// What a hook leads to, for each family of addresses; what is missing accepts.
+    typealias Target = [IPFamily: ChainName]
 
-        if let prerouting {
+    /// - Parameter senders: what `prerouting` asks; nil for no such chain.
+    static func add(
+        to builder: inout RulesetBuilder, input: Target, forward: Target, output: Target, again: ChainName?,
+        senders: Rule?
+    ) {
+        if let senders {
+            let check = ChainName(ChainName.trampolinePrefix + "prerouting")
+            builder.add(Chain(check, rules: [senders]))
             // Before conntrack (-200), which would take a forged packet for one of another's connection.
-            let check = builder.trampoline("prerouting", to: prerouting)
-            builder.add(base("prerouting", .prerouting, priority: -300, [], then: check))
+            builder.add(base("prerouting", .prerouting, priority: -300, [Rule(.verdict(.jump(check)))]))
         }
+        builder.add(Chain(FixedNames.errors, rules: errorRules))
+        builder.add(Chain(FixedNames.neighbours, rules: neighbourRules))
         let judgeAgain = again.map { builder.trampoline("again", to: $0) }
         let decided = Rule(isDecided, .verdict(judgeAgain.map { .jump($0) } ?? .accept))
         let routed = judgeAgain.map(routedRules) ?? []
         // An error about a flow that a router sends on passes whether or not that was allowed as far as its destination.
-        let known = judgeAgain == nil ? [answered, decided] + errors : [answered] + errors + [decided]
-        builder.add(base("input", .input, known + neighbourRules, then: judgeInput))
-        builder.add(base("forward", .forward, routed + known, then: judgeForward))
+        let known = judgeAgain == nil ? [answered, decided, errors] : [answered, errors, decided]
+        builder.add(base("input", .input, known + linkRules + judge("input", by: input, &builder)))
+        builder.add(base("forward", .forward, routed + known + judge("forward", by: forward, &builder)))
         builder.add(
             base(
-                "postrouting", .postrouting, [answered, Rule(isDecided, .verdict(.accept))] + errors + neighbourRules,
-                then: judgeOutput))
+                "postrouting", .postrouting,
+                [answered, Rule(isDecided, .verdict(.accept)), errors] + linkRules
+                    + judge("output", by: output, &builder)))
         builder.add(Chain(FixedNames.features, rules: featureRules))
         builder.add(
             NamedSet(
@@ -42,12 +46,16 @@ enum Skeleton {
                 }))
     }
 
-    private static func base(
-        _ name: String, _ hook: Hook, priority: Int32 = 20, _ rules: [Rule], then target: ChainName
-    ) -> Chain {
-        Chain(
-            ChainName(name), at: Attachpoint(hook: hook, priority: priority),
-            rules: rules + [Rule(.verdict(.jump(target)))])
+    private static func base(_ name: String, _ hook: Hook, priority: Int32 = 20, _ rules: [Rule]) -> Chain {
+        Chain(ChainName(name), at: Attachpoint(hook: hook, priority: priority), rules: rules)
+    }
+
+    /// The end of a base chain: what judges IPv4, else IPv6, behind which nothing comes.
+    private static func judge(_ hook: String, by targets: Target, _ builder: inout RulesetBuilder) -> [Rule] {
+        let trampolines = IPFamily.allCases.map { builder.trampoline("\(hook)/\($0.word)", to: targets[$0]) }
+        return zip(IPFamily.allCases, trampolines).map { family, trampoline in
+            Rule((family == .ipv4 ? [family.test] : []) + [.verdict(.goto(trampoline))])
+        }
     }
 
     /// A flow that is decided passes without being judged again (S4), whether or not it is ever answered.
@@ -75,17 +83,20 @@ enum Skeleton {
     private static let answered = Rule(state(.established), .verdict(.accept))
 
     /// ICMP errors about a flow that was allowed; `related` alone would admit what helpers expect (KERNEL 9).
-    private static let errors = [IPProtocol.icmp, .icmpv6].map { number in
-        Rule(state(.related), .match(.protocol, .equals(UInt128(number.rawValue))), .verdict(.accept))
+    private static let errors = Rule(state(.related), .verdict(.jump(FixedNames.errors)))
+    private static let errorRules = [IPProtocol.icmp, .icmpv6].map { number in
+        Rule(.match(.protocol, .equals(UInt128(number.rawValue))), .verdict(.accept))
     }
 
     /// S12: of no connection (`untracked`), or of one that nobody would follow.
-    private static let neighbourRules: [Rule] =
-        Exemption.icmpv6Types.map { icmpv6(Comparison(widening: $0)) } + [
-            Rule(
-                .match(.family, .equals(2)), .match(.protocol, .equals(UInt128(IPProtocol.igmp.rawValue))),
-                .match(.ipDestination, .prefix(0xe000_0000, length: 4)), .verdict(.accept))
-        ]
+    private static let linkRules: [Rule] = [
+        Rule(
+            .match(.protocol, .equals(UInt128(IPProtocol.icmpv6.rawValue))), .verdict(.jump(FixedNames.neighbours))),
+        Rule(
+            .match(.family, .equals(2)), .match(.protocol, .equals(UInt128(IPProtocol.igmp.rawValue))),
+            .match(.ipDestination, .prefix(0xe000_0000, length: 4)), .verdict(.accept)),
+    ]
+    private static let neighbourRules = Exemption.icmpv6Types.map { icmpv6(Comparison(widening: $0)) }
 
     private static func icmpv6(_ types: Comparison) -> Rule {
         Rule(
@@ -95,14 +106,15 @@ enum Skeleton {
 
     /// What passes on a link in one direction, as the virtual machine sees it: DHCP, whose client it is, and towards it the
     /// announcements of routers.
-    static func linkRules(_ direction: Direction) -> [Rule] {
+    static func linkRules(_ direction: Direction, _ family: IPFamily) -> [Rule] {
         let dhcp = Exemption.dhcpPorts(direction).map { ports in
             Rule(
                 .match(.protocol, .equals(UInt128(IPProtocol.udp.rawValue))),
                 .match(.sourcePort, .equals(UInt128(ports.source))),
                 .match(.destinationPort, .equals(UInt128(ports.destination))), .verdict(.accept))
         }
-        return direction == .inbound ? dhcp + [icmpv6(.equals(UInt128(Exemption.icmpv6RouterAdvertisement)))] : dhcp
+        let isToMachine = direction == .inbound && family == .ipv6
+        return isToMachine ? dhcp + [icmpv6(.equals(UInt128(Exemption.icmpv6RouterAdvertisement)))] : dhcp
     }
 
     /// Never reached. A rule that reads counters turns conntrack accounting on (KERNEL 17), one that sets labels keeps

@@ -77,7 +77,7 @@ import Testing
         let entrances = Set(
             policy.ruleset.chains.values.filter { $0.attachpoint != nil }.flatMap(\.rules).flatMap(\.steps)
                 .compactMap { if case .verdict(let verdict) = $0 { verdict.target } else { nil } })
-        #expect(change.swap.count == (estate.bindings.isEmpty ? 0 : entrances.count))
+        #expect(change.swap.count == (estate.bindings.isEmpty ? 0 : entrances.count { $0.isTrampoline }))
         try ruleset.apply(change.swap)
         let interpreter = RulesetInterpreter(ruleset)
         for packet in packets {
