@@ -17,7 +17,7 @@ struct DaemonGuardTests {
         "a table that others flush, edit or delete is put right at once (E6)",
         arguments: [
             "nft flush ruleset", "nft delete table inet nsgd", "nft insert rule inet nsgd forward accept",
-            "nft flush chain inet nsgd to/forward", "nft 'add chain inet nsgd forward { policy drop; }'",
+            "nft flush chain inet nsgd to/forward/v4", "nft 'add chain inet nsgd forward { policy drop; }'",
             "nft 'add table inet nsgd { flags dormant; }'",
         ])
     func heals(command: String) throws {
