@@ -65,6 +65,12 @@ struct ContentDigest {
         case .verdict(let verdict):
             tag(10)
             add(verdict)
+        case .classify(let classification):
+            tag(11)
+            tag(Self.number(of: classification.address))
+            tag(classification.readsPort ? 1 : 0)
+            add(classification.protocolNumber.map { UInt128($0) } ?? 0x100, 2)
+            for set in classification.sets { add(set.description) }
         }
     }
 
@@ -116,10 +122,17 @@ struct ContentDigest {
 
     mutating func add(_ elements: [SetElement], of keyType: KeyType) {
         add(keyType.nftName)
+        if case .integer(let width) = keyType { tag(UInt8(truncatingIfNeeded: width)) }
         for element in elements {
             add(element.key)
-            if let timeout = element.timeout { add(UInt128(timeout)) }
-            if let verdict = element.verdict { add(verdict) }
+            switch element.value {
+            case .none: break
+            case .verdict(let verdict): add(verdict)
+            case .number(let number):
+                tag(6)
+                add(UInt128(number), 4)
+            case .timeout(let milliseconds): add(UInt128(milliseconds))
+            }
         }
     }
 

@@ -45,7 +45,7 @@ struct GuardCompiler {
             return SetElement(.device(guest.binding.device), verdict: .goto(chain))
         }
         let map = builder.set(
-            "devices/guarded", keyType: .deviceName, isInterval: false, isVerdictMap: true, chains)
+            "devices/guarded", keyType: .deviceName, isInterval: false, values: .verdicts, chains)
         return Rule(.dispatch(.inputDevice, through: map))
     }
 

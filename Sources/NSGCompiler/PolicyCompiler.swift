@@ -166,7 +166,7 @@ package struct PolicyCompiler {
         let map = { (name: String, side: DeviceSide, builder: inout RulesetBuilder) in
             builder.set(
                 "devices/\(name)\(isAgain ? "-again" : "").\(family.word)", keyType: .deviceName, isInterval: false,
-                isVerdictMap: true, elements[side] ?? [])
+                values: .verdicts, elements[side] ?? [])
         }
         return (map("entry", .entry, &builder), map("exit", .exit, &builder))
     }
@@ -177,7 +177,7 @@ package struct PolicyCompiler {
     ) {
         let base = FixedNames.groups(side, isAgain: isAgain)
         let map = builder.set(
-            "devices/\(base)", keyType: .deviceName, isInterval: false, isVerdictMap: true, elements)
+            "devices/\(base)", keyType: .deviceName, isInterval: false, values: .verdicts, elements)
         let field = side == .entry ? Field.inputDevice : .outputDevice
         _ = builder.fixed(base, [Rule(.dispatch(field, through: map))])
     }

@@ -104,23 +104,23 @@ struct RulesetBuilder: Sendable {
         _ base: String, keyType: KeyType, keepsName: Bool, _ elements: [SetElement]
     ) -> SetName {
         guard keepsName, elements.count > Self.mostOfSmallMap else {
-            return set(base, keyType: keyType, isInterval: true, isVerdictMap: true, elements)
+            return set(base, keyType: keyType, isInterval: true, values: .verdicts, elements)
         }
         let name = SetName(salt.isEmpty ? base : "\(base).\(digits { _ in })")
         add(
             NamedSet(
-                name, keyType: keyType, isInterval: true, isVerdictMap: true, isPaired: true, elements: elements))
+                name, keyType: keyType, isInterval: true, values: .verdicts, isPaired: true, elements: elements))
         return name
     }
 
     mutating func set(
-        _ base: String, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, _ elements: [SetElement],
+        _ base: String, keyType: KeyType, isInterval: Bool, values: NamedSet.Values = .none, _ elements: [SetElement],
         suffix: String = ""
     ) -> SetName {
         let name = SetName("\(base).\(digits { $0.add(elements, of: keyType) })\(suffix)")
         add(
             NamedSet(
-                name, keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, elements: elements))
+                name, keyType: keyType, isInterval: isInterval, values: values, elements: elements))
         return name
     }
 

@@ -92,7 +92,7 @@ package struct Change: Hashable, Sendable {
         }
     }
 
-    /// Plain sets; maps wait for the chains they lead to.
+    /// Plain sets and maps of numbers; maps of verdicts wait for the chains they lead to.
     /// - Parameter edited: sets and maps that are edited element by element where they are there.
     private mutating func addSets(
         _ sets: [NamedSet], besides old: Ruleset, _ facts: LazyIndex, editing edited: Set<SetName>

@@ -42,7 +42,7 @@ package struct KernelLimits: Sendable {
     private static func check(_ operation: Operation) throws(KernelError) {
         switch operation {
         case .addChain(let name, _): try checkName(name.description, of: "chain")
-        case .addSet(let set): try checkName(set.name.description, of: set.isVerdictMap ? "map" : "set")
+        case .addSet(let set): try checkName(set.name.description, of: set.kindText)
         case .addCounter(let name): try checkName(name.description, of: "counter")
         case .addTimeout(let object): try checkName(object.name.description, of: "ct timeout")
         case .addRule(let rule, let chain), .insertRule(let rule, _, let chain), .replaceRule(_, let chain, let rule):
@@ -56,7 +56,7 @@ package struct KernelLimits: Sendable {
     }
 
     private static func check(_ rule: Rule, in chain: ChainName) throws(KernelError) {
-        // None takes more than four expressions but for a look-up of many fields, with one for each.
+        // None takes more than six expressions but for a look-up of many fields, with one for each.
         if rule.steps.count > expressionsPerRule / 20 {
             let count = rule.steps.reduce(0) { $0 + $1.mostExpressions }
             try check(
@@ -131,6 +131,7 @@ extension Step {
     fileprivate var mostExpressions: Int {
         switch self {
         case .membership(let fields, _, _): fields.count + 1
+        case .classify: 6
         case .match: 4
         case .lookup, .dispatch, .setLabel: 2
         case .counter, .log, .setTimeout, .verdict: 1
@@ -154,7 +155,7 @@ extension Change {
             case .addElements(let elements, let set):
                 let size = elements.count * (set.isInterval ? 256 : 128)
                 bytes += size
-                if size > largest.bytes { largest = (size, "\(set.isVerdictMap ? "map" : "set") \(set.name)") }
+                if size > largest.bytes { largest = (size, "\(set.kindText) \(set.name)") }
             default: break
             }
         }
@@ -185,8 +186,8 @@ private struct DepthWalk {
                     guard let target = verdict.target else { continue }
                     guard let below = depth(below: target, at: level + 1) else { return nil }
                     deepest = max(deepest, below + 1)
-                case .dispatch(_, let map):
-                    for element in ruleset.sets[map]?.elements ?? [] {
+                case .dispatch, .classify:
+                    for element in step.verdictMap.flatMap({ ruleset.sets[$0] })?.elements ?? [] {
                         guard let target = element.verdict?.target else { continue }
                         guard let below = depth(below: target, at: level + 1) else { return nil }
                         deepest = max(deepest, below + 1)

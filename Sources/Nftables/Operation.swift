@@ -34,7 +34,7 @@ extension Operation: CustomStringConvertible {
         case .wakeTable: "add table { flags 0 }"
         case .addChain(let name, let point): "add chain \(name)" + (point.map { " { \($0) }" } ?? "")
         case .addCounter(let name): "add counter \(name)"
-        case .addSet(let set): "add \(set.isVerdictMap ? "map" : "set") \(set.name)"
+        case .addSet(let set): "add \(set.kindText) \(set.name)"
         case .addTimeout(let object): "add ct timeout \(object.name)"
         case .addElements(let elements, let set): "add element \(set.name) \(set.summary(of: elements))"
         case .deleteElements(let elements, let set): "delete element \(set.name) \(set.summary(of: elements))"

@@ -15,7 +15,7 @@ extension SetName {
 extension NamedSet {
     /// Of the same kind, whatever it holds.
     func isOfKind(_ other: NamedSet) -> Bool {
-        keyType == other.keyType && isInterval == other.isInterval && isVerdictMap == other.isVerdictMap
+        keyType == other.keyType && isInterval == other.isInterval && values == other.values
             && expires == other.expires
     }
 
@@ -91,7 +91,7 @@ struct PairedSets {
 extension NamedSet {
     fileprivate func named(_ name: SetName) -> NamedSet {
         NamedSet(
-            name, keyType: keyType, isInterval: isInterval, isVerdictMap: isVerdictMap, expires: expires,
+            name, keyType: keyType, isInterval: isInterval, values: values, expires: expires,
             elements: elements)
     }
 }
@@ -117,22 +117,43 @@ extension Rule {
 }
 
 extension Step {
-    /// The set or map it looks into.
-    package var set: SetName? {
+    /// The sets and maps it looks into.
+    package var sets: [SetName] {
         switch self {
-        case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): name
-        case .match, .counter, .setLabel, .log, .setTimeout, .verdict: nil
+        case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): [name]
+        case .classify(let classification): classification.sets
+        case .match, .counter, .setLabel, .log, .setTimeout, .verdict: []
         }
     }
 
-    fileprivate func names(anyOf names: [SetName: SetName]) -> Bool { set.map { names[$0] != nil } ?? false }
+    /// The map whose verdicts it may give.
+    package var verdictMap: SetName? {
+        switch self {
+        case .dispatch(_, let name): name
+        case .classify(let classification): classification.outcomes
+        case .match, .lookup, .membership, .counter, .setLabel, .log, .setTimeout, .verdict: nil
+        }
+    }
+
+    fileprivate func names(anyOf names: [SetName: SetName]) -> Bool { sets.contains { names[$0] != nil } }
 
     fileprivate func renamingSet(_ names: [SetName: SetName]) -> Step {
         switch self {
         case .lookup(let field, let name): .lookup(field, in: names[name] ?? name)
         case .membership(let fields, let name, let isIn): .membership(fields, of: names[name] ?? name, isIn: isIn)
         case .dispatch(let field, let name): .dispatch(field, through: names[name] ?? name)
+        case .classify(let classification): .classify(classification.renamingSets(names))
         case .match, .counter, .setLabel, .log, .setTimeout, .verdict: self
         }
+    }
+}
+
+extension Classification {
+    fileprivate func renamingSets(_ names: [SetName: SetName]) -> Classification {
+        var renamed = self
+        renamed.classes = names[classes] ?? classes
+        renamed.cells = names[cells] ?? cells
+        renamed.outcomes = names[outcomes] ?? outcomes
+        return renamed
     }
 }

@@ -37,6 +37,7 @@ extension Step: CustomStringConvertible {
         switch self {
         case .match(let field, _), .lookup(let field, _), .dispatch(let field, _): [field]
         case .membership(let fields, _, _): fields
+        case .classify(let classification): classification.fields
         case .counter, .setLabel, .log, .setTimeout, .verdict: []
         }
     }
@@ -48,6 +49,7 @@ extension Step: CustomStringConvertible {
         case .membership(let fields, let set, let isIn):
             fields.map { $0.name(ports: prefix) }.joined(separator: " . ") + (isIn ? " @\(set)" : " != @\(set)")
         case .dispatch(let field, let map): "\(field.name(ports: prefix)) vmap @\(map)"
+        case .classify(let classification): classification.text(ports: prefix)
         case .counter(let name): "counter name \"\(name)\""
         case .setLabel(let bits): "ct label set \(LabelBits.text(of: bits, separator: " | "))"
         case .log(let copy): "\(copy)"

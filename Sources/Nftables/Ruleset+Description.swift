@@ -44,8 +44,8 @@ extension Attachpoint: CustomStringConvertible {
 
 extension NamedSet: CustomStringConvertible {
     package var description: String {
-        var lines = ["\t\(isVerdictMap ? "map" : "set") \(name) {"]
-        lines.append("\t\ttype \(keyType.nftName)\(isVerdictMap ? " : verdict" : "")")
+        var lines = ["\t\(kindText) \(name) {"]
+        lines.append("\t\ttype \(keyType.nftName)\(valuesText)")
         let flags = [isInterval ? "interval" : nil, expires ? "timeout" : nil].compactMap(\.self)
         if !flags.isEmpty { lines.append("\t\tflags \(flags.joined(separator: ","))") }
         if !elements.isEmpty {
@@ -56,8 +56,24 @@ extension NamedSet: CustomStringConvertible {
     }
 
     package func text(of element: SetElement) -> String {
-        let key = keyType.text(of: element.key) + (element.timeout.map { " timeout \($0)ms" } ?? "")
-        return element.verdict.map { "\(key) : \($0)" } ?? key
+        let key = keyType.text(of: element.key)
+        return switch element.value {
+        case .none: key
+        case .verdict(let verdict): "\(key) : \(verdict)"
+        case .number(let number): "\(key) : \(number)"
+        case .timeout(let milliseconds): "\(key) timeout \(milliseconds)ms"
+        }
+    }
+
+    /// What nft calls it.
+    package var kindText: String { isMap ? "map" : "set" }
+
+    private var valuesText: String {
+        switch values {
+        case .none: ""
+        case .verdicts: " : verdict"
+        case .numbers: " : integer"
+        }
     }
 }
 
@@ -77,6 +93,7 @@ extension KeyType {
         case .inetService: "inet_service"
         case .inetProtocol: "inet_proto"
         case .deviceName: "ifname"
+        case .integer: "integer"
         case .concatenation(let types): types.map(\.nftName).joined(separator: " . ")
         }
     }
@@ -109,7 +126,7 @@ extension KeyType {
         case .ipv4Address: IPv4Address(UInt32(truncatingIfNeeded: value)).description
         case .ipv6Address: IPv6Address(value).description
         case .inetProtocol: ProtocolNames.text(of: value)
-        case .inetService, .deviceName, .concatenation: "\(value)"
+        case .inetService, .deviceName, .integer, .concatenation: "\(value)"
         }
     }
 }

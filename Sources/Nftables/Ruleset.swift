@@ -33,10 +33,12 @@ package struct Chain: Hashable, Sendable {
 /// What the keys of a set are.
 package enum KeyType: Hashable, Sendable {
     case ipv4Address, ipv6Address, inetService, inetProtocol, deviceName
+    /// Numbers of our own, of 1 to 16 bytes, in network order.
+    case integer(width: Int)
     /// Several values one behind the other, each in a register of its own or several: `ifname . ipv4_addr`.
     indirect case concatenation([KeyType])
 
-    /// Of one value, or of every value but a concatenation.
+    /// Those that a concatenation is made of.
     package static let simple: [KeyType] = [.ipv4Address, .ipv6Address, .inetService, .inetProtocol, .deviceName]
 
     /// Bytes. In a concatenation each value takes whole registers of 4 bytes.
@@ -46,6 +48,7 @@ package enum KeyType: Hashable, Sendable {
         case .inetService: 2
         case .ipv4Address: 4
         case .ipv6Address, .deviceName: 16
+        case .integer(let width): width
         case .concatenation(let types): types.reduce(0) { $0 + ($1.width + 3) / 4 * 4 }
         }
     }
@@ -59,27 +62,50 @@ package enum SetKey: Hashable, Sendable {
     indirect case concatenation([SetKey])
 }
 
+/// A table has hundreds of thousands of them: 64 bytes, and but for long names no allocation.
 package struct SetElement: Hashable, Sendable {
     package var key: SetKey
-    /// What a map does; nil in a plain set.
-    package var verdict: Verdict?
-    /// In a set whose elements expire (`NamedSet.expires`): after this many milliseconds.
-    package var timeout: UInt64?
+    package var value: Value
 
-    package init(_ key: SetKey, verdict: Verdict? = nil, timeout: UInt64? = nil) {
-        self.key = key
-        self.verdict = verdict
-        self.timeout = timeout
+    /// What there is beside the key.
+    package enum Value: Hashable, Sendable {
+        case none
+        case verdict(Verdict)
+        case number(UInt32)
+        /// Milliseconds.
+        case timeout(UInt64)
     }
+
+    package init(_ key: SetKey, _ value: Value) {
+        self.key = key
+        self.value = value
+    }
+
+    /// Maps to verdicts have no elements that expire.
+    package init(_ key: SetKey, verdict: Verdict? = nil, timeout: UInt64? = nil) {
+        precondition(verdict == nil || timeout == nil, "a verdict that expires")
+        self.init(key, verdict.map { .verdict($0) } ?? timeout.map { .timeout($0) } ?? .none)
+    }
+
+    package init(_ key: SetKey, number: UInt32) { self.init(key, .number(number)) }
+
+    /// What a map of verdicts does; nil elsewhere.
+    package var verdict: Verdict? { if case .verdict(let verdict) = value { verdict } else { nil } }
+
+    /// What a map of numbers gives; nil elsewhere.
+    package var number: UInt32? { if case .number(let number) = value { number } else { nil } }
+
+    /// In a set whose elements expire (`NamedSet.expires`): after this many milliseconds.
+    package var timeout: UInt64? { if case .timeout(let timeout) = value { timeout } else { nil } }
 }
 
-/// A named set, or a map from keys to verdicts. Elements are ascending (`SetKey.<`), those of an interval set disjoint;
+/// A named set, or a map from keys to verdicts or numbers. Elements are ascending (`SetKey.<`), those of an interval set disjoint;
 /// we merge them ourselves and never ask the kernel to (`auto-merge`).
 package struct NamedSet: Hashable, Sendable {
     package let name: SetName
     package var keyType: KeyType
     package var isInterval: Bool
-    package var isVerdictMap: Bool
+    package var values: Values
     /// Elements come and go by themselves (`NFT_SET_TIMEOUT`): they are no part of the ruleset, neither compared nor read
     /// back, and `elements` is empty.
     package var expires: Bool
@@ -90,17 +116,38 @@ package struct NamedSet: Hashable, Sendable {
     package var elements: [SetElement]
 
     package init(
-        _ name: SetName, keyType: KeyType, isInterval: Bool, isVerdictMap: Bool = false, expires: Bool = false,
+        _ name: SetName, keyType: KeyType, isInterval: Bool, values: Values = .none, expires: Bool = false,
         isPaired: Bool = false, elements: [SetElement]
     ) {
         precondition(!isPaired || !expires, "what expires by itself is not paired")
         self.name = name
         self.keyType = keyType
         self.isInterval = isInterval
-        self.isVerdictMap = isVerdictMap
+        self.values = values
         self.expires = expires
         self.isPaired = isPaired
         self.elements = elements
+    }
+
+    /// What keys lead to.
+    package enum Values: Hashable, Sendable {
+        /// Nothing: a plain set.
+        case none
+        case verdicts
+        /// Of 4 bytes, for a further look-up.
+        case numbers
+    }
+
+    package var isVerdictMap: Bool { values == .verdicts }
+    package var isMap: Bool { values != .none }
+
+    /// Whether an element leads to what the set's elements lead to.
+    package func admits(_ value: SetElement.Value) -> Bool {
+        switch value {
+        case .none, .timeout: values == .none
+        case .verdict: values == .verdicts
+        case .number: values == .numbers
+        }
     }
 }
 

@@ -19,6 +19,7 @@ package struct RulesetIndex: Sendable {
                 for step in rule.steps {
                     switch step {
                     case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): sets.insert(name)
+                    case .classify(let classification): sets.formUnion(classification.sets)
                     case .setTimeout(let name): timeouts.insert(name)
                     case .match, .counter, .setLabel, .log, .verdict: break
                     }
@@ -83,11 +84,12 @@ extension Ruleset {
                         if let target = verdict.target, reached.insert(target).inserted { pending.append(target) }
                         continue
                     }
-                    guard let name = step.set, sets.insert(name).inserted, let set = self.sets[name], set.isVerdictMap
-                    else { continue }
-                    for element in set.elements {
-                        if let target = element.verdict?.target, reached.insert(target).inserted {
-                            pending.append(target)
+                    for name in step.sets {
+                        guard sets.insert(name).inserted, let set = self.sets[name], set.isVerdictMap else { continue }
+                        for element in set.elements {
+                            if let target = element.verdict?.target, reached.insert(target).inserted {
+                                pending.append(target)
+                            }
                         }
                     }
                 }

@@ -48,10 +48,12 @@ extension NamedSet {
 extension Batch {
     /// One element of `NFTA_SET_ELEM_LIST_ELEMENTS`.
     fileprivate mutating func put(_ element: KernelElement) throws(KernelError) {
-        if let target = element.verdict?.target { try requireName(target.description, of: "chain") }
+        if case .verdict(let verdict) = element.value, let target = verdict.target {
+            try requireName(target.description, of: "chain")
+        }
         let item = beginNested(NFTA_LIST_ELEM.rawValue)
         if element.isEnd { put(NFTA_SET_ELEM_FLAGS.rawValue, UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue)) }
-        if let timeout = element.timeout { put(NFTA_SET_ELEM_TIMEOUT.rawValue, timeout) }
+        if case .timeout(let timeout) = element.value { put(NFTA_SET_ELEM_TIMEOUT.rawValue, timeout) }
         switch element.key {
         case .short(let bytes): putValue(bytes, in: NFTA_SET_ELEM_KEY.rawValue)
         case .long(let bytes):
@@ -59,7 +61,13 @@ extension Batch {
             put(NFTA_DATA_VALUE.rawValue, bytes: bytes)
             endNested(key)
         }
-        if let verdict = element.verdict { put(verdict, in: NFTA_SET_ELEM_DATA.rawValue) }
+        switch element.value {
+        case .none, .timeout: break
+        case .verdict(let verdict): put(verdict, in: NFTA_SET_ELEM_DATA.rawValue)
+        case .number(let number):
+            putValue(
+                RegisterBytes(UInt128(number), count: NamedSet.numberWidth), in: NFTA_SET_ELEM_DATA.rawValue)
+        }
         if element.isOpen {
             let record = (UserData.elementFlags, UserData.number(UserData.isOpenInterval))
             put(NFTA_SET_ELEM_USERDATA.rawValue, bytes: UserData.encoding([record]))

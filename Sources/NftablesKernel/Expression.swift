@@ -42,13 +42,13 @@ enum Expression: Hashable, Sendable {
     case toNetworkOrder(length: UInt32)
     case compare(Relation, RegisterBytes)
     /// `isInverted`: `NFT_LOOKUP_F_INV`, goes on where the set does not hold it.
-    case lookup(set: String, yieldsVerdict: Bool, isInverted: Bool = false)
+    case lookup(set: String, yields: Yield = .nothing, isInverted: Bool = false)
     /// `NFT_OBJECT_COUNTER`
     case counter(name: String)
     /// `NFT_OBJECT_CT_TIMEOUT`
     case timeout(name: String)
     case log(PacketCopy)
-    case load(RegisterBytes)
+    case load(RegisterBytes, into: Register = .first)
     case setConntrack(key: UInt32)
     case verdict(Verdict)
     /// What none of our rules contains.
@@ -76,6 +76,13 @@ enum Expression: Hashable, Sendable {
         }
     }
 
+    /// What a look-up gives beside whether there is such an element.
+    enum Yield: Hashable, Sendable {
+        case nothing, verdict
+        /// Into register 1.
+        case number
+    }
+
     /// `enum nft_cmp_ops`
     enum Relation: UInt32, Sendable {
         case equal = 0
@@ -96,12 +103,13 @@ extension Expression: CustomStringConvertible {
         case .bitwise(let mask): return "bitwise reg 1 = reg 1 & 0x\(mask.text)"
         case .toNetworkOrder(let length): return "byteorder reg 1 = hton(reg 1, \(length))"
         case .compare(let relation, let bytes): return "cmp \(relation) reg 1 0x\(bytes.text)"
-        case .lookup(let set, let yieldsVerdict, let isInverted):
-            return "lookup reg 1 set \(set)" + (yieldsVerdict ? " dreg 0" : "") + (isInverted ? " 0x1" : "")
+        case .lookup(let set, let yields, let isInverted):
+            let target = yields == .verdict ? " dreg 0" : yields == .number ? " dreg 1" : ""
+            return "lookup reg 1 set \(set)" + target + (isInverted ? " 0x1" : "")
         case .counter(let name): return "objref type \(NFT_OBJECT_COUNTER) name \(name)"
         case .timeout(let name): return "objref type \(NFT_OBJECT_CT_TIMEOUT) name \(name)"
         case .log(let copy): return "log prefix \(copy.prefix) group \(copy.group) snaplen \(copy.snapLength)"
-        case .load(let bytes): return "immediate reg 1 0x\(bytes.text)"
+        case .load(let bytes, let register): return "immediate reg \(register.number) 0x\(bytes.text)"
         case .setConntrack(let key): return "ct set \(key) with reg 1"
         case .verdict(let verdict): return "immediate reg 0 \(verdict)"
         case .foreign(let name): return name

@@ -118,8 +118,14 @@ struct ExpressionReader {
             flags & ~NFT_LOOKUP_F_INV.rawValue == 0
         else { return nil }
         let target = message.attribute(NFTA_LOOKUP_DREG, in: data)
-        guard target == nil || message.number(target, as: UInt32.self) == NFT_REG_VERDICT.rawValue else { return nil }
-        return .lookup(set: set, yieldsVerdict: target != nil, isInverted: flags != 0)
+        let yields: Expression.Yield
+        switch target.map({ message.number($0, as: UInt32.self) }) {
+        case nil: yields = .nothing
+        case NFT_REG_VERDICT.rawValue: yields = .verdict
+        case NFT_REG_1.rawValue: yields = .number
+        default: return nil
+        }
+        return .lookup(set: set, yields: yields, isInverted: flags != 0)
     }
 
     private mutating func objectReference(_ message: borrowing RawSpan, _ data: Range<Int>?) -> Expression? {
@@ -146,10 +152,10 @@ struct ExpressionReader {
         guard let content = message.attribute(NFTA_IMMEDIATE_DATA, in: data) else { return nil }
         let register = message.uint32(NFTA_IMMEDIATE_DREG, in: data)
         if register == NFT_REG_VERDICT.rawValue { return verdict(in: message, content).map { .verdict($0) } }
-        guard register == NFT_REG_1.rawValue, let bytes = message.value(in: content), bytes.count == 16 else {
+        guard let register = register.flatMap(Register.init(number:)), let bytes = message.value(in: content) else {
             return nil
         }
-        return .load(bytes)
+        return .load(bytes, into: register)
     }
 
     /// From `NFTA_DATA_VERDICT` inside `data`; nil for one that none of our rules gives.

@@ -230,7 +230,7 @@ extension KernelRulesetStore {
             else { return }
             var offset = list.lowerBound
             while let item = span.nextAttribute(at: &offset, before: list.upperBound) {
-                if let element = reader.element(in: span, item.payload, ofMap: set.isVerdictMap) {
+                if let element = reader.element(in: span, item.payload, of: set.values) {
                     elements.append(element)
                 } else {
                     isReadable = false

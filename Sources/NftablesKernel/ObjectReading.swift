@@ -36,15 +36,20 @@ extension NamedSet {
         let ours = UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_MAP.rawValue | NFT_SET_TIMEOUT.rawValue)
         let number = attributes.first(NFTA_SET_KEY_TYPE)?.uint32 ?? 0
         let width = attributes.first(NFTA_SET_KEY_LEN)?.uint32 ?? 0
-        let data = attributes.first(NFTA_SET_DATA_TYPE)?.uint32
+        let values: Values? =
+            switch (isMap, attributes.first(NFTA_SET_DATA_TYPE)?.uint32, attributes.first(NFTA_SET_DATA_LEN)?.uint32) {
+            case (false, _, _): Values.none
+            case (true, UInt32(NFT_DATA_VERDICT.rawValue), _): .verdicts
+            case (true, KeyType.integerNumber, UInt32(NamedSet.numberWidth)): .numbers
+            default: nil
+            }
         // A time-out for all elements is none of ours: each has its own.
         let isOurs =
-            flags & ~ours == 0 && (!isMap || data == UInt32(NFT_DATA_VERDICT.rawValue))
-            && attributes.first(NFTA_SET_TIMEOUT) == nil
+            flags & ~ours == 0 && values != nil && !(isMap && expires) && attributes.first(NFTA_SET_TIMEOUT) == nil
         let keyType = isOurs ? KeyType(number: number, width: width) : nil
         let stranger = SetElement(.device("not ours: keys of type \(number), flags \(flags)"))
         self.init(
-            SetName(name), keyType: keyType ?? .deviceName, isInterval: isInterval, isVerdictMap: isMap,
+            SetName(name), keyType: keyType ?? .deviceName, isInterval: isInterval, values: values ?? .none,
             expires: expires && keyType != nil, elements: keyType == nil ? [stranger] : [])
     }
 }
@@ -53,7 +58,7 @@ extension ExpressionReader {
     /// An element of `NFTA_SET_ELEM_LIST_ELEMENTS`. Nil for an element that none of ours can be: one with a time-out, a
     /// range in one element, a verdict that we never give.
     mutating func element(
-        in message: borrowing RawSpan, _ element: Range<Int>, ofMap isMap: Bool
+        in message: borrowing RawSpan, _ element: Range<Int>, of values: NamedSet.Values
     ) -> KernelElement? {
         guard let key = message.attribute(NFTA_SET_ELEM_KEY, in: element),
             let place = message.attribute(NFTA_DATA_VALUE, in: key),
@@ -64,10 +69,24 @@ extension ExpressionReader {
         let flags = message.uint32(NFTA_SET_ELEM_FLAGS, in: element) ?? 0
         guard flags & ~UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) == 0 else { return nil }
         let isEnd = flags != 0
-        let verdict = verdict(in: message, message.attribute(NFTA_SET_ELEM_DATA, in: element))
-        guard isEnd || (verdict != nil) == isMap else { return nil }
         let bytes: KernelKey =
             if let short = message.registerBytes(place) { .short(short) } else { .long(message.bytes(place)) }
-        return KernelElement(key: bytes, isEnd: isEnd, verdict: isEnd ? nil : verdict)
+        if isEnd { return KernelElement(key: bytes, isEnd: true) }
+        guard let value = value(in: message, message.attribute(NFTA_SET_ELEM_DATA, in: element), values) else {
+            return nil
+        }
+        return KernelElement(key: bytes, value: value)
+    }
+
+    /// From `NFTA_SET_ELEM_DATA`; nil where it is not what the set's elements have.
+    private mutating func value(
+        in message: borrowing RawSpan, _ data: Range<Int>?, _ values: NamedSet.Values
+    ) -> SetElement.Value? {
+        switch values {
+        case .none: data == nil ? SetElement.Value.none : nil
+        case .verdicts: verdict(in: message, data).map { .verdict($0) }
+        case .numbers:
+            message.number(message.attribute(NFTA_DATA_VALUE, in: data), as: UInt32.self).map { .number($0) }
+        }
     }
 }

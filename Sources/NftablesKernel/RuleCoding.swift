@@ -41,15 +41,17 @@ extension Step {
             try field.append(comparison, to: &all)
         case .lookup(let field, let set):
             all.append(field.load)
-            all.append(.lookup(set: set.description, yieldsVerdict: false))
+            all.append(.lookup(set: set.description, yields: .nothing))
         case .membership(let fields, let set, let isIn):
             all += try loads(of: fields)
-            all.append(.lookup(set: set.description, yieldsVerdict: false, isInverted: !isIn))
+            all.append(.lookup(set: set.description, yields: .nothing, isInverted: !isIn))
         case .setTimeout(let name):
             all.append(.timeout(name: name.description))
         case .dispatch(let field, let map):
             all.append(field.load)
-            all.append(.lookup(set: map.description, yieldsVerdict: true))
+            all.append(.lookup(set: map.description, yields: .verdict))
+        case .classify(let classification):
+            try classification.append(to: &all)
         case .counter(let name):
             all.append(.counter(name: name.description))
         case .setLabel(let bits):
@@ -170,11 +172,11 @@ private struct StepReader {
         case .timeout(let name): return .setTimeout(TimeoutName(name))
         case .log(let copy): return .log(copy)
         case .verdict(let verdict): return .verdict(verdict)
-        case .load(let bytes):
-            guard case .setConntrack = rest.popFirst() else { return nil }
+        case .load(let bytes, .first):
+            guard bytes.count == 16, case .setConntrack = rest.popFirst() else { return nil }
             return .setLabel(Field.connectionLabel.value(of: bytes))
         case .payload, .meta, .conntrack: return use(of: first)
-        case .bitwise, .toNetworkOrder, .compare, .lookup, .setConntrack, .foreign: return nil
+        case .bitwise, .toNetworkOrder, .compare, .lookup, .load, .setConntrack, .foreign: return nil
         }
     }
 
@@ -188,9 +190,12 @@ private struct StepReader {
             rest.removeFirst()
         }
         switch rest.popFirst() {
-        case .lookup(let set, let yieldsVerdict, let isInverted):
-            if isInverted { return yieldsVerdict ? nil : .membership([field], of: SetName(set), isIn: false) }
-            return yieldsVerdict ? .dispatch(field, through: SetName(set)) : .lookup(field, in: SetName(set))
+        case .lookup(let set, .nothing, let isInverted):
+            return isInverted
+                ? .membership([field], of: SetName(set), isIn: false) : .lookup(field, in: SetName(set))
+        case .lookup(let set, .verdict, false): return .dispatch(field, through: SetName(set))
+        case .lookup(let set, .number, false):
+            return Classification(of: field, classes: SetName(set), reading: &rest).map { .classify($0) }
         case .bitwise(let mask):
             return masked(field, by: mask)
         case .compare(.equal, let bytes) where loaded < field.width:
@@ -219,7 +224,7 @@ private struct StepReader {
             word += field.words
             next = rest.popFirst()
         }
-        guard case .lookup(let set, false, let isInverted)? = next else { return nil }
+        guard case .lookup(let set, .nothing, let isInverted)? = next else { return nil }
         return .membership(fields, of: SetName(set), isIn: !isInverted)
     }
 

@@ -141,9 +141,13 @@ extension Batch {
             put(NFTA_CMP_SREG.rawValue, register)
             put(NFTA_CMP_OP.rawValue, relation.rawValue)
             putValue(bytes, in: NFTA_CMP_DATA.rawValue)
-        case .lookup(let name, let yieldsVerdict, let isInverted):
+        case .lookup(let name, let yields, let isInverted):
             put(NFTA_LOOKUP_SREG.rawValue, register)
-            if yieldsVerdict { put(NFTA_LOOKUP_DREG.rawValue, NFT_REG_VERDICT.rawValue) }
+            switch yields {
+            case .nothing: break
+            case .verdict: put(NFTA_LOOKUP_DREG.rawValue, NFT_REG_VERDICT.rawValue)
+            case .number: put(NFTA_LOOKUP_DREG.rawValue, register)
+            }
             put(NFTA_LOOKUP_SET.rawValue, string: name)
             if isInverted { put(NFTA_LOOKUP_FLAGS.rawValue, NFT_LOOKUP_F_INV.rawValue) }
         case .counter(let name):
@@ -156,8 +160,8 @@ extension Batch {
             if !copy.prefix.isEmpty { put(NFTA_LOG_PREFIX.rawValue, string: copy.prefix) }
             put(NFTA_LOG_GROUP.rawValue, copy.group)
             if copy.snapLength != 0 { put(NFTA_LOG_SNAPLEN.rawValue, copy.snapLength) }
-        case .load(let bytes):
-            put(NFTA_IMMEDIATE_DREG.rawValue, register)
+        case .load(let bytes, let register):
+            put(NFTA_IMMEDIATE_DREG.rawValue, register.number)
             putValue(bytes, in: NFTA_IMMEDIATE_DATA.rawValue)
         case .verdict(let verdict):
             put(NFTA_IMMEDIATE_DREG.rawValue, NFT_REG_VERDICT.rawValue)

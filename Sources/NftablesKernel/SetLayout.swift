@@ -12,11 +12,20 @@ extension KeyType {
         case .inetProtocol: 12
         case .inetService: 13
         case .deviceName: 41
+        case .integer: Self.integerNumber
         case .concatenation(let types): types.reduce(0) { $0 << 6 | $1.number }
         }
     }
 
+    /// `TYPE_INTEGER`
+    static let integerNumber: UInt32 = 4
+
     init?(number: UInt32, width: UInt32) {
+        if number == Self.integerNumber {
+            guard (1...16).contains(width) else { return nil }
+            self = .integer(width: Int(width))
+            return
+        }
         var types: [KeyType] = []
         var rest = number
         while rest != 0 {
@@ -32,6 +41,7 @@ extension KeyType {
     /// Whether the kernel and nft have room for it: 64 bytes (`NFT_DATA_VALUE_MAXLEN`), and 6 bits of a number for each
     /// type of a concatenation.
     var isStorable: Bool {
+        if case .integer(let width) = self { return (1...16).contains(width) }
         guard case .concatenation(let types) = self else { return true }
         return (2...5).contains(types.count) && types.allSatisfy(Self.simple.contains) && width <= 64
     }
@@ -41,7 +51,7 @@ extension KeyType {
         switch self {
         case .inetProtocol, .concatenation: 0
         case .deviceName: 1
-        case .ipv4Address, .ipv6Address, .inetService: 2
+        case .ipv4Address, .ipv6Address, .inetService, .integer: 2
         }
     }
 
@@ -101,7 +111,7 @@ extension KeyType {
             }
             return .concatenation(keys)
         case (.ipv4Address, .short(let bytes)), (.ipv6Address, .short(let bytes)), (.inetService, .short(let bytes)),
-            (.inetProtocol, .short(let bytes)):
+            (.inetProtocol, .short(let bytes)), (.integer, .short(let bytes)):
             return .values(bytes.value...bytes.value)
         case (_, .long): return nil
         }
@@ -136,26 +146,28 @@ struct KernelElement: Hashable, Sendable {
     var isEnd = false
     /// The interval goes to the end of the type and has no end element; nft wants to be told.
     var isOpen = false
-    var verdict: Verdict?
-    /// Milliseconds.
-    var timeout: UInt64?
+    /// `none` at an end.
+    var value = SetElement.Value.none
 
     /// Of a key of at most 16 bytes.
-    fileprivate var value: UInt128 { if case .short(let bytes) = key { bytes.value } else { 0 } }
+    fileprivate var number: UInt128 { if case .short(let bytes) = key { bytes.value } else { 0 } }
 }
 
 extension NamedSet {
+    /// Bytes of what a map of numbers gives.
+    static let numberWidth = 4
+
     /// One element, or the start and the end of an interval.
     /// - Parameter isFirst: of the set: before it there is an end at 0, as nft has it.
     func append(
         _ element: SetElement, isFirst: Bool, to result: inout [KernelElement]
     ) throws(KernelError) {
-        guard (element.verdict != nil) == isVerdictMap else { throw refusal(of: element, "a verdict in maps only") }
+        guard admits(element.value) else { throw refusal(of: element, "not what the set's keys lead to") }
         guard isInterval else {
             guard let key = keyType.bytes(of: element.key) else {
                 throw refusal(of: element, "the key does not fit the set's type \(keyType.nftName)")
             }
-            result.append(KernelElement(key: key, verdict: element.verdict, timeout: element.timeout))
+            result.append(KernelElement(key: key, value: element.value))
             return
         }
         guard case .values(let range) = element.key, keyType.isNumber, range.upperBound <= keyType.largest else {
@@ -164,7 +176,7 @@ extension NamedSet {
         if isFirst, range.lowerBound > 0 { result.append(KernelElement(key: keyType.bytes(of: 0), isEnd: true)) }
         let isOpen = range.upperBound == keyType.largest
         let first = keyType.bytes(of: range.lowerBound)
-        result.append(KernelElement(key: first, isOpen: isOpen, verdict: element.verdict, timeout: element.timeout))
+        result.append(KernelElement(key: first, isOpen: isOpen, value: element.value))
         if !isOpen { result.append(KernelElement(key: keyType.bytes(of: range.upperBound + 1), isEnd: true)) }
     }
 
@@ -180,7 +192,7 @@ extension NamedSet {
         restored.reserveCapacity(elements.count)
         for element in elements {
             guard !element.isEnd, let key = keyType.key(of: element.key) else { return nil }
-            restored.append(SetElement(key, verdict: element.verdict))
+            restored.append(SetElement(key, element.value))
         }
         return restored.sorted { $0.key < $1.key }
     }
@@ -191,24 +203,24 @@ extension NamedSet {
         guard keyType.isNumber, elements.allSatisfy({ $0.key.count == keyType.width }) else { return nil }
         // An end comes before the start of the interval that follows at once.
         let ordered = elements.sorted { left, right in
-            let (first, second) = (left.value, right.value)
+            let (first, second) = (left.number, right.number)
             return first < second || first == second && left.isEnd && !right.isEnd
         }
         var restored: [SetElement] = []
         restored.reserveCapacity(elements.count / 2)
-        var open: (first: UInt128, verdict: Verdict?)?
+        var open: (first: UInt128, value: SetElement.Value)?
         for element in ordered {
-            let value = element.value
+            let number = element.number
             if let start = open {
-                guard value > start.first, element.isEnd || isVerdictMap else { return nil }
-                restored.append(SetElement(.values(start.first...(value - 1)), verdict: start.verdict))
-            } else if element.isEnd, value > 0, !isVerdictMap {
+                guard number > start.first, element.isEnd || isMap else { return nil }
+                restored.append(SetElement(.values(start.first...(number - 1)), start.value))
+            } else if element.isEnd, number > 0, !isMap {
                 return nil
             }
-            open = element.isEnd ? nil : (value, element.verdict)
+            open = element.isEnd ? nil : (number, element.value)
         }
         if let start = open {
-            restored.append(SetElement(.values(start.first...keyType.largest), verdict: start.verdict))
+            restored.append(SetElement(.values(start.first...keyType.largest), start.value))
         }
         return restored
     }
@@ -218,7 +230,7 @@ extension KeyType {
     /// Whether its values are numbers, of which there can be intervals.
     fileprivate var isNumber: Bool {
         switch self {
-        case .ipv4Address, .ipv6Address, .inetService, .inetProtocol: true
+        case .ipv4Address, .ipv6Address, .inetService, .inetProtocol, .integer: true
         case .deviceName, .concatenation: false
         }
     }

@@ -25,7 +25,7 @@ internal import Nftables
         guard definition.keyType.isStorable else {
             throw KernelError(
                 errno: 95, doing: "encode set \(definition.name)", object: definition.keyType.nftName,
-                explanation: "a concatenation has 2 to 5 simple types and 64 bytes at most")
+                explanation: "a concatenation has 2 to 5 simple types and 64 bytes at most, an integer 1 to 16 bytes")
         }
         var flags: UInt32 = 0
         var records = [(UserData.keyByteOrder, UserData.number(definition.keyType.byteOrder))]
@@ -33,11 +33,13 @@ internal import Nftables
         put(NFTNL_SET_KEY_LEN, UInt32(definition.keyType.width))
         if definition.isInterval { flags |= UInt32(NFT_SET_INTERVAL.rawValue) }
         if definition.expires { flags |= UInt32(NFT_SET_TIMEOUT.rawValue) }
-        if definition.isVerdictMap {
+        if definition.isMap {
             flags |= UInt32(NFT_SET_MAP.rawValue)
-            put(NFTNL_SET_DATA_TYPE, UInt32(NFT_DATA_VERDICT.rawValue))
-            put(NFTNL_SET_DATA_LEN, 0)
-            records.append((UserData.dataByteOrder, UserData.number(0)))
+            let isVerdictMap = definition.isVerdictMap
+            put(NFTNL_SET_DATA_TYPE, isVerdictMap ? UInt32(NFT_DATA_VERDICT.rawValue) : KeyType.integerNumber)
+            put(NFTNL_SET_DATA_LEN, isVerdictMap ? 0 : UInt32(NamedSet.numberWidth))
+            let order = isVerdictMap ? 0 : KeyType.integer(width: NamedSet.numberWidth).byteOrder
+            records.append((UserData.dataByteOrder, UserData.number(order)))
             records.append((UserData.dataInterval, UserData.number(0)))
         }
         put(NFTNL_SET_FLAGS, flags)

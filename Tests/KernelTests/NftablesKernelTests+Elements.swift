@@ -78,7 +78,7 @@ extension NftablesKernelTests {
             }
             let all = (elements + adjacent).sorted { $0.key < $1.key }
             let map = NamedSet(
-                SetName("sources"), keyType: .ipv4Address, isInterval: true, isVerdictMap: true, isPaired: true,
+                SetName("sources"), keyType: .ipv4Address, isInterval: true, values: .verdicts, isPaired: true,
                 elements: all)
             let root = Chain(
                 ChainName("root"), rules: [Rule(.match(.family, .equals(2)), .dispatch(.ipSource, through: map.name))])

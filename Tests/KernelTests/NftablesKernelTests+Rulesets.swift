@@ -199,24 +199,24 @@ enum SampleRulesets {
             isInterval: false, expires: true, elements: []),
         NamedSet(SetName("empty"), keyType: .ipv4Address, isInterval: true, elements: []),
         NamedSet(
-            SetName("by-device"), keyType: .deviceName, isInterval: false, isVerdictMap: true,
+            SetName("by-device"), keyType: .deviceName, isInterval: false, values: .verdicts,
             elements: [
                 SetElement(.device("eth0"), verdict: .jump(ChainName("to/nic-1"))),
                 SetElement(.device("lo"), verdict: .accept),
             ]),
         NamedSet(
-            SetName("by-protocol"), keyType: .inetProtocol, isInterval: false, isVerdictMap: true,
+            SetName("by-protocol"), keyType: .inetProtocol, isInterval: false, values: .verdicts,
             elements: [values(6...6, .goto(ChainName("leaf"))), values(17...17, .return)]),
         NamedSet(
-            SetName("by-port"), keyType: .inetService, isInterval: true, isVerdictMap: true,
+            SetName("by-port"), keyType: .inetService, isInterval: true, values: .verdicts,
             elements: [
                 values(22...22, .drop), values(100...200, .accept), values(201...65535, .goto(ChainName("leaf"))),
             ]),
         NamedSet(
-            SetName("by-v4"), keyType: .ipv4Address, isInterval: true, isVerdictMap: true,
+            SetName("by-v4"), keyType: .ipv4Address, isInterval: true, values: .verdicts,
             elements: [values(0...0x0aff_fffe, .drop), values(0x0aff_ffff...0xffff_ffff, .goto(ChainName("leaf")))]),
         NamedSet(
-            SetName("by-v6"), keyType: .ipv6Address, isInterval: true, isVerdictMap: true,
+            SetName("by-v6"), keyType: .ipv6Address, isInterval: true, values: .verdicts,
             elements: [values(0...(.max), .jump(ChainName("leaf")))]),
     ]
 }

@@ -255,7 +255,7 @@ struct NftablesKernelTests {
             SampleRulesets.values($0 * 4 + 1...($0 * 4 + (isInterval ? 2 : 1)), .goto(ChainName("leaf")))
         }
         let set = NamedSet(
-            SetName("s"), keyType: .ipv6Address, isInterval: isInterval, isVerdictMap: true, elements: elements)
+            SetName("s"), keyType: .ipv6Address, isInterval: isInterval, values: .verdicts, elements: elements)
         let ruleset = Ruleset(table: "big", chains: [Chain(ChainName("leaf"), rules: [])], sets: [set])
         let clock = ContinuousClock()
         let committing = try clock.measure {
@@ -300,7 +300,7 @@ struct NftablesKernelTests {
             let rules = ChainName("rules-\(version)")
             let counter = CounterName("hits-\(version)")
             let map = NamedSet(
-                SetName("ports-\(version)"), keyType: .inetService, isInterval: true, isVerdictMap: true,
+                SetName("ports-\(version)"), keyType: .inetService, isInterval: true, values: .verdicts,
                 elements: [SampleRulesets.values(0...65535, .goto(ChainName("leaf-\(version)")))])
             ruleset.chains[rules] = Chain(
                 rules,
@@ -505,7 +505,7 @@ struct NftablesKernelTests {
             if Bool.random(using: &random) { elements.append(SetElement(.values(next...bound), verdict: .accept)) }
             next = bound &+ 1
         }
-        let set = NamedSet(SetName("s"), keyType: type, isInterval: true, isVerdictMap: true, elements: elements)
+        let set = NamedSet(SetName("s"), keyType: type, isInterval: true, values: .verdicts, elements: elements)
         var sent: [KernelElement] = []
         for (index, element) in elements.enumerated() { try set.append(element, isFirst: index == 0, to: &sent) }
         #expect(set.elements(restoredFrom: sent.shuffled(using: &random)) == elements)

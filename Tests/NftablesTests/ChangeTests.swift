@@ -38,7 +38,7 @@ import Testing
                     sources, keyType: .ipv4Address, isInterval: true,
                     elements: [SetElement(.values(0x0a00_0000...0x0aff_ffff))]),
                 NamedSet(
-                    map, keyType: .inetService, isInterval: true, isVerdictMap: true,
+                    map, keyType: .inetService, isInterval: true, values: .verdicts,
                     elements: [SetElement(.values(443...443), verdict: .goto(leaf))]),
                 NamedSet(SetName("cut"), keyType: .ipv4Address, isInterval: false, expires: true, elements: []),
             ],

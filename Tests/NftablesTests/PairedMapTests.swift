@@ -52,7 +52,7 @@ import Testing
             ] + used.map { Chain(leaf($0), rules: [Rule(.counter(CounterName("leaf-\($0)")))]) },
             sets: [
                 NamedSet(
-                    map, keyType: .ipv4Address, isInterval: true, isVerdictMap: true, isPaired: true,
+                    map, keyType: .ipv4Address, isInterval: true, values: .verdicts, isPaired: true,
                     elements: elements)
             ],
             counters: Set(used.map { CounterName("leaf-\($0)") } + policy.order.map { CounterName("order-\($0)") }))

@@ -44,7 +44,7 @@ import Testing
         var names: Set<SetName> = []
         while let name = pending.popLast() {
             for step in ruleset?.chains[name]?.rules.flatMap(\.steps) ?? [] {
-                if let set = step.set { names.insert(set) }
+                names.formUnion(step.sets)
                 if case .verdict(let verdict) = step, let target = verdict.target, seen.insert(target).inserted {
                     pending.append(target)
                 }

@@ -52,7 +52,7 @@ package struct LargeRuleset {
             bound.append(SetElement(.device("nic\(number)"), verdict: .jump(name)))
         }
         ruleset.sets[devices] = NamedSet(
-            devices, keyType: .deviceName, isInterval: false, isVerdictMap: true,
+            devices, keyType: .deviceName, isInterval: false, values: .verdicts,
             elements: bound.sorted { $0.key < $1.key })
         return ruleset
     }
@@ -90,7 +90,7 @@ package struct LargeRuleset {
             let hash = arePaired ? "" : "." + Self.hash(elements)
             let set = NamedSet(
                 SetName("\(name)/sources-\(map)\(hash)"), keyType: .ipv4Address, isInterval: true,
-                isVerdictMap: true, isPaired: arePaired, elements: elements)
+                values: .verdicts, isPaired: arePaired, elements: elements)
             ruleset.sets[set.name] = set
             rules.append(Rule(.dispatch(.ipSource, through: set.name)))
         }

@@ -104,6 +104,8 @@ package struct RulesetInterpreter: Sendable {
                     return nil
                 }
                 return verdict
+            case .classify(let classification):
+                return verdict(of: classification, rule, &walk)
             case .counter(let name):
                 if !ruleset.counters.contains(name) { walk.outcome.faults.append("no counter \(name)") }
                 walk.outcome.counters[name, default: 0] += 1
@@ -128,6 +130,55 @@ package struct RulesetInterpreter: Sendable {
             }
         }
         return nil
+    }
+
+    /// Nil where a map does not hold the packet, or its port cannot be read.
+    private func verdict(of classification: Classification, _ rule: Rule, _ walk: inout Walk) -> Verdict? {
+        guard let first = find(classification.address, in: classification.classes, rule, &walk) else { return nil }
+        guard let number = first.number else {
+            walk.outcome.faults.append("\(classification.classes): a map element without a number")
+            return nil
+        }
+        guard let cell = cell(of: number, classification, rule, &walk) else { return nil }
+        guard let outcome = cell.number else {
+            walk.outcome.faults.append("\(classification.cells): a map element without a number")
+            return nil
+        }
+        guard let last = find(UInt128(outcome), in: classification.outcomes, rule, &walk) else { return nil }
+        if last.verdict == nil {
+            walk.outcome.faults.append("\(classification.outcomes): a map element without a verdict")
+        }
+        return last.verdict
+    }
+
+    /// Where a protocol has no ports, the kernel reads what else the packet has in their place.
+    private func cell(
+        of number: UInt32, _ classification: Classification, _ rule: Rule, _ walk: inout Walk
+    ) -> SetElement? {
+        let own = UInt8(walk.packet.flow.protocol.rawValue)
+        let key = { (port: UInt16?) in
+            Classification.key(class: number, protocol: classification.protocolNumber ?? own, port: port)
+        }
+        guard classification.readsPort else { return find(key(nil), in: classification.cells, rule, &walk) }
+        if let port = walk.packet.number(of: .destinationPort, at: walk.hook) {
+            return find(key(UInt16(truncatingIfNeeded: port)), in: classification.cells, rule, &walk)
+        }
+        guard !walk.packet.flow.protocol.hasPorts else { return nil }
+        let ports = key(0)...key(.max)
+        let element = find(ports.lowerBound, in: classification.cells, rule, &walk)
+        if let set = sets[classification.cells], !set.isUniform(over: ports) {
+            walk.outcome.faults.append("`\(rule)` tells ports of \(walk.packet.flow) apart")
+        }
+        return element
+    }
+
+    private func find(_ value: UInt128, in name: SetName, _ rule: Rule, _ walk: inout Walk) -> SetElement? {
+        guard let set = sets[name] else {
+            walk.outcome.faults.append("`\(rule)`: no set \(name)")
+            return nil
+        }
+        walk.outcome.lookups += 1
+        return set.element(holding: value)
     }
 
     private func load(_ field: Field, _ rule: Rule, _ walk: inout Walk) -> UInt128? {
@@ -184,10 +235,9 @@ extension Comparison {
     }
 }
 
-/// A set made ready for look-ups: by hash where the keys are single values, else by the beginnings of its ranges.
+/// A set made ready for look-ups: of numbers by the beginnings of its ranges, else by hash.
 private struct IndexedSet: Sendable {
     private var devices: [String: SetElement] = [:]
-    private var values: [UInt128: SetElement] = [:]
     private var concatenations: [SetKey: SetElement] = [:]
     private var ranges: [(range: ClosedRange<UInt128>, element: SetElement)] = []
 
@@ -196,8 +246,6 @@ private struct IndexedSet: Sendable {
             switch element.key {
             case .device(let name): devices[name] = element
             case .concatenation: concatenations[element.key] = element
-            case .values(let range) where range.lowerBound == range.upperBound && !set.isInterval:
-                values[range.lowerBound] = element
             case .values(let range): ranges.append((range, element))
             }
         }
@@ -216,13 +264,25 @@ private struct IndexedSet: Sendable {
     }
 
     func element(holding value: UInt128) -> SetElement? {
-        if let element = values[value] { return element }
+        let index = index(ofFirstUpTo: value)
+        return index < ranges.count && ranges[index].range.contains(value) ? ranges[index].element : nil
+    }
+
+    /// Whether one element holds all these values, or none holds any.
+    func isUniform(over values: ClosedRange<UInt128>) -> Bool {
+        let index = index(ofFirstUpTo: values.lowerBound)
+        guard index < ranges.count, ranges[index].range.overlaps(values) else { return true }
+        return ranges[index].range.contains(values.lowerBound) && ranges[index].range.contains(values.upperBound)
+    }
+
+    /// Of the first range that does not end before a value.
+    private func index(ofFirstUpTo value: UInt128) -> Int {
         var low = 0
         var high = ranges.count
         while low < high {
             let middle = (low + high) / 2
             if ranges[middle].range.upperBound < value { low = middle + 1 } else { high = middle }
         }
-        return low < ranges.count && ranges[low].range.contains(value) ? ranges[low].element : nil
+        return low
     }
 }

@@ -34,9 +34,9 @@ extension Ruleset {
         case .addElements(let elements, let set):
             guard var present = sets[set.name] else { return try check(false, "no such set") }
             for element in elements {
-                try check((element.verdict != nil) == present.isVerdictMap, "a verdict in maps only", invalid)
-                try check(element.verdict?.target.map { chains[$0] != nil } ?? true, "no such chain")
+                try check(present.admits(element.value), "not what the set's keys lead to", invalid)
                 try check((element.timeout != nil) == present.expires, "time-outs where elements expire", invalid)
+                try check(element.verdict?.target.map { chains[$0] != nil } ?? true, "no such chain")
             }
             if present.expires { return }
             present.elements += elements
@@ -78,7 +78,7 @@ extension Ruleset {
             chains[name] = nil
         case .deleteSet(let name):
             try check(sets[name] != nil, "no such set")
-            try check(!steps.contains { $0.set == name }, "in use", busy)
+            try check(!steps.contains { $0.sets.contains(name) }, "in use", busy)
             sets[name] = nil
         case .deleteCounter(let name):
             try check(counters.contains(name), "no such counter")
@@ -105,8 +105,13 @@ extension Ruleset {
                     verdict.target.map { chains[$0] != nil && chains[$0]?.attachpoint == nil } ?? true
                 case .counter(let name): counters.contains(name)
                 case .setTimeout(let name): timeouts[name] != nil
-                case .lookup(_, let set), .membership(_, let set, _): sets[set]?.isVerdictMap == false
+                case .lookup(_, let set), .membership(_, let set, _): sets[set]?.isMap == false
                 case .dispatch(_, let map): sets[map]?.isVerdictMap == true
+                case .classify(let maps):
+                    sets[maps.classes]?.values == .numbers && sets[maps.cells]?.values == .numbers
+                        && sets[maps.cells]?.keyType == Classification.cellType
+                        && sets[maps.outcomes]?.keyType == Classification.outcomeType
+                        && sets[maps.outcomes]?.values == .verdicts
                 case .match, .setLabel, .log: true
                 }
             if !isThere {
@@ -136,8 +141,9 @@ extension Ruleset {
                 let targets: [ChainName]
                 switch step {
                 case .verdict(let verdict): targets = [verdict.target].compactMap(\.self)
-                case .dispatch(_, let map): targets = sets[map]?.elements.compactMap { $0.verdict?.target } ?? []
-                default: continue
+                default:
+                    guard let map = step.verdictMap else { continue }
+                    targets = sets[map]?.elements.compactMap { $0.verdict?.target } ?? []
                 }
                 for target in Set(targets) {
                     guard let below = depth(of: target) else { return nil }
