@@ -63,7 +63,7 @@ import Testing
                     if case .verdict(let verdict) = $0 {
                         verdict.target?.description.hasPrefix("cut/") == true
                     } else {
-                        $0.set?.description.hasPrefix("cut/") == true
+                        $0.sets.contains { $0.description.hasPrefix("cut/") }
                     }
                 }
             }
