@@ -42,7 +42,7 @@ enum Expression: Hashable, Sendable {
     case toNetworkOrder(length: UInt32)
     case compare(Relation, RegisterBytes)
     /// `isInverted`: `NFT_LOOKUP_F_INV`, goes on where the set does not hold it.
-    case lookup(set: String, yields: Yield = .nothing, isInverted: Bool = false)
+    case lookup(set: String, from: Register = .first, yields: Yield = .nothing, isInverted: Bool = false)
     /// `NFT_OBJECT_COUNTER`
     case counter(name: String)
     /// `NFT_OBJECT_CT_TIMEOUT`
@@ -79,9 +79,11 @@ enum Expression: Hashable, Sendable {
     /// What a look-up gives beside whether there is such an element.
     enum Yield: Hashable, Sendable {
         case nothing, verdict
-        /// Into register 1.
+        /// Into the registers from `numberRegister` on.
         case number
     }
+
+    static let numberRegister = Register(word: 3)
 
     /// `enum nft_cmp_ops`
     enum Relation: UInt32, Sendable {
@@ -103,9 +105,10 @@ extension Expression: CustomStringConvertible {
         case .bitwise(let mask): return "bitwise reg 1 = reg 1 & 0x\(mask.text)"
         case .toNetworkOrder(let length): return "byteorder reg 1 = hton(reg 1, \(length))"
         case .compare(let relation, let bytes): return "cmp \(relation) reg 1 0x\(bytes.text)"
-        case .lookup(let set, let yields, let isInverted):
-            let target = yields == .verdict ? " dreg 0" : yields == .number ? " dreg 1" : ""
-            return "lookup reg 1 set \(set)" + target + (isInverted ? " 0x1" : "")
+        case .lookup(let set, let register, let yields, let isInverted):
+            let target =
+                yields == .verdict ? " dreg 0" : yields == .number ? " dreg \(Self.numberRegister.number)" : ""
+            return "lookup reg \(register.number) set \(set)" + target + (isInverted ? " 0x1" : "")
         case .counter(let name): return "objref type \(NFT_OBJECT_COUNTER) name \(name)"
         case .timeout(let name): return "objref type \(NFT_OBJECT_CT_TIMEOUT) name \(name)"
         case .log(let copy): return "log prefix \(copy.prefix) group \(copy.group) snaplen \(copy.snapLength)"

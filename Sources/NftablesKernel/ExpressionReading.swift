@@ -113,7 +113,7 @@ struct ExpressionReader {
 
     private mutating func lookup(_ message: borrowing RawSpan, _ data: Range<Int>?) -> Expression? {
         let flags = message.uint32(NFTA_LOOKUP_FLAGS, in: data) ?? 0
-        guard Self.usesRegister1(message, data, NFTA_LOOKUP_SREG),
+        guard let register = Self.register(message, data, NFTA_LOOKUP_SREG),
             let set = names.name(message.attribute(NFTA_LOOKUP_SET, in: data), in: message),
             flags & ~NFT_LOOKUP_F_INV.rawValue == 0
         else { return nil }
@@ -122,10 +122,10 @@ struct ExpressionReader {
         switch target.map({ message.number($0, as: UInt32.self) }) {
         case nil: yields = .nothing
         case NFT_REG_VERDICT.rawValue: yields = .verdict
-        case NFT_REG_1.rawValue: yields = .number
+        case Expression.numberRegister.number: yields = .number
         default: return nil
         }
-        return .lookup(set: set, yields: yields, isInverted: flags != 0)
+        return .lookup(set: set, from: register, yields: yields, isInverted: flags != 0)
     }
 
     private mutating func objectReference(_ message: borrowing RawSpan, _ data: Range<Int>?) -> Expression? {

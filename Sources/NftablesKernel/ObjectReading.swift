@@ -86,7 +86,9 @@ extension ExpressionReader {
         case .none: data == nil ? SetElement.Value.none : nil
         case .verdicts: verdict(in: message, data).map { .verdict($0) }
         case .numbers:
-            message.number(message.attribute(NFTA_DATA_VALUE, in: data), as: UInt32.self).map { .number($0) }
+            message.number(message.attribute(NFTA_DATA_VALUE, in: data), as: UInt64.self).flatMap {
+                UInt32(exactly: $0).map { .number($0) }
+            }
         }
     }
 }

@@ -181,6 +181,9 @@ private struct StepReader {
     }
 
     private mutating func use(of load: Expression) -> Step? {
+        if Classification.begins(with: load) {
+            return Classification(beginningWith: load, reading: &rest).map { .classify($0) }
+        }
         if rest.first?.loadedRegister != nil { return membership(beginningWith: load) }
         var loaded = 0
         guard let field = Field(loadedBy: load, isICMPv6: isICMPv6, length: &loaded) else { return nil }
@@ -190,12 +193,10 @@ private struct StepReader {
             rest.removeFirst()
         }
         switch rest.popFirst() {
-        case .lookup(let set, .nothing, let isInverted):
+        case .lookup(let set, .first, .nothing, let isInverted):
             return isInverted
                 ? .membership([field], of: SetName(set), isIn: false) : .lookup(field, in: SetName(set))
-        case .lookup(let set, .verdict, false): return .dispatch(field, through: SetName(set))
-        case .lookup(let set, .number, false):
-            return Classification(of: field, classes: SetName(set), reading: &rest).map { .classify($0) }
+        case .lookup(let set, .first, .verdict, false): return .dispatch(field, through: SetName(set))
         case .bitwise(let mask):
             return masked(field, by: mask)
         case .compare(.equal, let bytes) where loaded < field.width:
@@ -224,7 +225,7 @@ private struct StepReader {
             word += field.words
             next = rest.popFirst()
         }
-        guard case .lookup(let set, .nothing, let isInverted)? = next else { return nil }
+        guard case .lookup(let set, .first, .nothing, let isInverted)? = next else { return nil }
         return .membership(fields, of: SetName(set), isIn: !isInverted)
     }
 

@@ -67,7 +67,7 @@ extension Expression {
     /// Names that the kernel would cut or refuse, and what none of ours contains.
     fileprivate func check() throws(KernelError) {
         switch self {
-        case .lookup(let set, _, _): try requireName(set, of: "set")
+        case .lookup(let set, _, _, _): try requireName(set, of: "set")
         case .counter(let name): try requireName(name, of: "counter")
         case .timeout(let name): try requireName(name, of: "ct timeout")
         case .log(let copy): if !copy.prefix.isEmpty { try requireName(copy.prefix, of: "log prefix", limit: 127) }
@@ -141,12 +141,12 @@ extension Batch {
             put(NFTA_CMP_SREG.rawValue, register)
             put(NFTA_CMP_OP.rawValue, relation.rawValue)
             putValue(bytes, in: NFTA_CMP_DATA.rawValue)
-        case .lookup(let name, let yields, let isInverted):
-            put(NFTA_LOOKUP_SREG.rawValue, register)
+        case .lookup(let name, let register, let yields, let isInverted):
+            put(NFTA_LOOKUP_SREG.rawValue, register.number)
             switch yields {
             case .nothing: break
             case .verdict: put(NFTA_LOOKUP_DREG.rawValue, NFT_REG_VERDICT.rawValue)
-            case .number: put(NFTA_LOOKUP_DREG.rawValue, register)
+            case .number: put(NFTA_LOOKUP_DREG.rawValue, Expression.numberRegister.number)
             }
             put(NFTA_LOOKUP_SET.rawValue, string: name)
             if isInverted { put(NFTA_LOOKUP_FLAGS.rawValue, NFT_LOOKUP_F_INV.rawValue) }

@@ -154,8 +154,8 @@ struct KernelElement: Hashable, Sendable {
 }
 
 extension NamedSet {
-    /// Bytes of what a map of numbers gives.
-    static let numberWidth = 4
+    /// Bytes of what a map of numbers gives, the first 4 of them zeros (`Classification.append`).
+    static let numberWidth = 8
 
     /// One element, or the start and the end of an interval.
     /// - Parameter isFirst: of the set: before it there is an end at 0, as nft has it.

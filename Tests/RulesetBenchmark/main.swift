@@ -1,5 +1,7 @@
 // Times what bringing a large ruleset into force takes, step by step, in a network namespace made for it:
 //     unshare -Urnm .build/release/RulesetBenchmark [interfaces [edits [paired]]]
+// or, of so many elements of a map of numbers:
+//     unshare -Urnm .build/release/RulesetBenchmark cells elements
 
 import CShims
 import Glibc
@@ -37,6 +39,10 @@ func meminfo(_ key: String) -> Int {
 }
 
 let arguments = CommandLine.arguments.dropFirst().compactMap { Int($0) }
+if CommandLine.arguments.contains("cells") {
+    try CellBenchmark.run(arguments.first ?? 100_000)
+    exit(0)
+}
 var policy = LargeRuleset()
 policy.interfaces = arguments.first ?? 5
 let edits = arguments.dropFirst().first ?? 5
