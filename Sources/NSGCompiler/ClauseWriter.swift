@@ -70,6 +70,7 @@ struct ClauseWriter {
             switch step {
             case .match(let field, _), .lookup(let field, _), .dispatch(let field, _):
                 field == .icmpType || field == self.field(.source) || field == self.field(.destination)
+            case .classify: true
             default: false
             }
         }

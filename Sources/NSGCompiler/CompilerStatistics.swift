@@ -9,6 +9,8 @@ package struct CompilerStatistics: Hashable, Sendable {
     /// Chains of more comparisons than are good that were not divided: no level of chains was left for it, or it would have
     /// taken too many rules (E2).
     package var undividedChains = 0
+    /// Pairs of a class of addresses and services that are looked up (`CellTable`).
+    package var cells = 0
 
     package init() {}
 
@@ -17,5 +19,6 @@ package struct CompilerStatistics: Hashable, Sendable {
         unreachableRules += other.unreachableRules
         longestRow = max(longestRow, other.longestRow)
         undividedChains += other.undividedChains
+        cells += other.cells
     }
 }

@@ -11,6 +11,9 @@ struct ContentDigest {
         SHA1.digest(of: bytes).prefix(6).map { hexadecimal($0) }.joined()
     }
 
+    /// The first 32 bits of it.
+    var number: UInt32 { SHA1.digest(of: bytes).prefix(4).reduce(0) { $0 << 8 | UInt32($1) } }
+
     mutating func add(_ text: String) {
         add(UInt128(text.utf8.count), 4)
         bytes += text.utf8

@@ -12,12 +12,15 @@ import Nftables
 /// are named after their content.
 struct DecisionTree {
     private let writer: ClauseWriter
+    private let division: Division
     /// What the chains are named after: those that keep their names, and the others.
     private let (root, base): (String, String)
     /// How a rule of the list acts on a packet, and the chain in which it does is named after.
     private let action: (Int) -> (name: String, rule: Rule)
     private var actions: [Int: Int] = [:]
     private var chains: [ChainName] = []
+    /// Of chains in which rules act: what they are called whatever the rules do.
+    private var names: [Int: String] = [:]
     /// Of lists and unreachable rules it does not know.
     private(set) var statistics = CompilerStatistics()
     /// Rules that a packet may come to.
@@ -38,11 +41,12 @@ struct DecisionTree {
     }
 
     init(
-        root: String, base: String, writer: ClauseWriter,
+        root: String, base: String, writer: ClauseWriter, division: Division,
         action: @escaping (Int) -> (name: String, rule: Rule)
     ) {
         (self.root, self.base) = (root, base)
         self.writer = writer
+        self.division = division
         self.action = action
     }
 
@@ -67,6 +71,11 @@ struct DecisionTree {
         _ clauses: [Clause], _ number: Int, _ levels: Int, into builder: inout RulesetBuilder
     ) -> Node {
         let name = number == 0 ? root : "\(root)/\(number)"
+        if levels >= 3, let cells = cells(of: clauses) {
+            let rest = trunk(cells.rest.map { clauses[$0] }, number + 1, Self.levelsOfRest(of: levels), into: &builder)
+            let (rules, height) = lookedUp(clauses, cells, rest, levels, name: name, into: &builder)
+            return node(builder.fixed(name, rules), height: height)
+        }
         guard levels >= 3, let split = split(clauses, widths: Self.widthsOfTrunk) else {
             let (rules, height) = row(clauses, before: nil, levels, into: &builder)
             return node(builder.fixed(name, rules), height: height)
@@ -132,6 +141,23 @@ struct DecisionTree {
         return (dispatch.rules(into: &builder) + [Rule(.verdict(.goto(chains[rest.chain])))], height + 1)
     }
 
+    /// A look-up of the cell, then the rest.
+    private mutating func lookedUp(
+        _ clauses: [Clause], _ cells: CellTable, _ rest: Node, _ levels: Int, name: String,
+        into builder: inout RulesetBuilder
+    ) -> ([Rule], height: Int) {
+        var height = rest.height
+        let targets = cells.contents.indices.map { content in
+            let members = cells.clauses(of: content, from: clauses, rest: .chain(rest.chain))
+            let node = branch(members, before: rest, levels - 1, into: &builder)
+            height = max(height, node.height)
+            return CellRules.Target(chain: chains[node.chain], name: names[node.chain] ?? "\(chains[node.chain])")
+        }
+        let rules = CellRules(cells: cells, targets: targets, rest: chains[rest.chain], writer: writer, base: name)
+        statistics.cells += cells.points.count + cells.ranges.count
+        return (rules.rules(into: &builder), height + 1)
+    }
+
     /// One by one.
     private mutating func row(
         _ clauses: [Clause], before rest: Node?, _ levels: Int, into builder: inout RulesetBuilder
@@ -159,18 +185,30 @@ struct DecisionTree {
         let (name, rule) = action(number)
         chains.append(builder.content(name, [rule]))
         actions[number] = chains.count - 1
+        names[chains.count - 1] = name
         return chains.count - 1
     }
 
     // MARK: Choice
 
-    /// So many comparisons are no more work than a look-up and the memory of its map.
-    private static let shortRow = 30
+    /// Nil where rows do as well, or where neither side's addresses tell the clauses apart.
+    private func cells(of clauses: [Clause]) -> CellTable? {
+        guard let fewest = division.fewestClasses,
+            clauses.reduce(0, { $0 + writer.count($1) }) > division.shortRow
+        else { return nil }
+        let dimensions = [Dimension.source, .destination].map { dimension in
+            (dimension: dimension, count: clauses.count { writer.table.values($0[dimension]) != nil })
+        }
+        for (dimension, count) in dimensions.sorted(by: { $0.count > $1.count }) where 2 * count > clauses.count {
+            if let cells = CellTable(clauses, by: dimension, fewestClasses: fewest, writer.table) { return cells }
+        }
+        return nil
+    }
 
     /// The cheapest way to divide; nil where comparing one by one is as good, or where all take too many rules.
     private mutating func split(_ clauses: [Clause], widths: [Int]) -> Split? {
         let length = clauses.reduce(0) { $0 + writer.count($1) }
-        guard length > Self.shortRow else { return nil }
+        guard length > division.shortRow else { return nil }
         let splits = Dimension.allCases.flatMap { dimension in
             widths.compactMap { Split(clauses, by: dimension, widest: $0, writer.table) }
         }
@@ -200,14 +238,15 @@ struct DecisionTree {
         var cost = Self.costOfMap + split.intervals.count * Self.costOfElement
         for group in split.groups {
             let length = group.reduce(0) { $0 + writer.count(clauses[$1.index], without: split.dimension) }
-            cost += Self.cost(ofRow: length)
+            cost += self.cost(ofRow: length)
         }
         let rest = split.rest.reduce(0) { $0 + writer.extent(clauses[$1]) }
         return cost + rest * (Self.costOfRule + Self.costOfElement) * Self.weightOfRest
     }
 
-    private static func cost(ofRow length: Int) -> Int {
-        length <= shortRow ? costOfRule * length : costOfMap + (costOfRule + costOfElement) * length
+    private func cost(ofRow length: Int) -> Int {
+        length <= division.shortRow
+            ? Self.costOfRule * length : Self.costOfMap + (Self.costOfRule + Self.costOfElement) * length
     }
 
     /// Beyond so many times what the clauses take one by one, they are left as they are.

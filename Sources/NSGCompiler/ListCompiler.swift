@@ -40,6 +40,7 @@ struct ListCompiler {
                 root: Self.entrance(use, family, names), base: base + "/branch",
                 writer: ClauseWriter(
                     family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
+                division: options.division,
                 action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
             tree.compile(clauses, levels: levels, into: &builder)
             reached.formUnion(tree.reached)

@@ -9,6 +9,7 @@ package struct CompilerOptions: Hashable, Sendable {
     package var snapLength: UInt32
     /// See `RulesetBuilder`.
     package var salt: String
+    package var division = Division()
 
     /// Nil where nobody reads copies.
     func packetCopy(_ mark: DecisionMark) -> Step? {
@@ -20,6 +21,16 @@ package struct CompilerOptions: Hashable, Sendable {
         self.snapLength = snapLength
         self.salt = salt
     }
+}
+
+/// How large a list is divided (`DecisionTree`). Tests take small ones, and one way at a time.
+package struct Division: Hashable, Sendable {
+    /// So many comparisons one after the other are no more work than a look-up and the memory of its map.
+    package var shortRow = 30
+    /// With fewer classes of addresses there are no cells (`CellTable`); nil for none at all.
+    package var fewestClasses: Int? = 8
+
+    package init() {}
 }
 
 /// Security groups on bound interfaces as a table (sections 3 and 4 of docs/architecture.md say how it is laid out).

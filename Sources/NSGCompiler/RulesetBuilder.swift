@@ -96,20 +96,21 @@ struct RulesetBuilder: Sendable {
         return name
     }
 
-    /// A map from intervals to verdicts.
+    /// A map.
     /// - Parameters:
     ///   - base: the map's name where it is large and keeps it, so that only differences are sent (`NamedSet.isPaired`).
     ///   - keepsName: whether nothing else has that name.
     mutating func map(
-        _ base: String, keyType: KeyType, keepsName: Bool, _ elements: [SetElement]
+        _ base: String, keyType: KeyType, isInterval: Bool = true, values: NamedSet.Values = .verdicts,
+        keepsName: Bool, _ elements: [SetElement]
     ) -> SetName {
         guard keepsName, elements.count > Self.mostOfSmallMap else {
-            return set(base, keyType: keyType, isInterval: true, values: .verdicts, elements)
+            return set(base, keyType: keyType, isInterval: isInterval, values: values, elements)
         }
         let name = SetName(salt.isEmpty ? base : "\(base).\(digits { _ in })")
         add(
             NamedSet(
-                name, keyType: keyType, isInterval: true, values: .verdicts, isPaired: true, elements: elements))
+                name, keyType: keyType, isInterval: isInterval, values: values, isPaired: true, elements: elements))
         return name
     }
 

@@ -31,9 +31,9 @@ struct Split {
         self.dimension = dimension
         var chosen: [(index: Int, values: IntervalSet<UInt128>)] = []
         var guards: [Int: [Int]] = [:]
-        let bounds = Self.bounds(of: clauses, dimension, table)
+        let bounds = IntervalBounds(of: clauses, dimension, table)
         for (index, clause) in clauses.enumerated() {
-            guard let values = table.values(clause[dimension]), !Self.isWide(values, among: bounds, widest),
+            guard let values = table.values(clause[dimension]), !bounds.isWide(values, widest),
                 let own = Self.guards(of: clause, among: rest, clauses, table)
             else {
                 rest.append(index)
@@ -44,36 +44,6 @@ struct Split {
         }
         guard chosen.count >= 2 else { return nil }
         divide(chosen, guards, clauses, table)
-    }
-
-    /// The first values of all intervals and those behind the last ones, ascending.
-    private static func bounds(
-        of clauses: [Clause], _ dimension: Dimension, _ table: ConditionTable
-    ) -> [UInt128] {
-        var bounds: [UInt128] = []
-        for clause in clauses {
-            guard let values = table.values(clause[dimension]) else { continue }
-            for range in values.ranges {
-                bounds.append(range.lowerBound)
-                if range.upperBound < .max { bounds.append(range.upperBound + 1) }
-            }
-        }
-        bounds.sort()
-        var count = 0
-        for bound in bounds where count == 0 || bounds[count - 1] != bound {
-            bounds[count] = bound
-            count += 1
-        }
-        bounds.removeLast(bounds.count - count)
-        return bounds
-    }
-
-    private static func isWide(_ values: IntervalSet<UInt128>, among bounds: [UInt128], _ widest: Int) -> Bool {
-        var spanned = 0
-        for range in values.ranges {
-            spanned += bounds.count(below: range.upperBound) - bounds.count(below: range.lowerBound)
-        }
-        return spanned > widest * values.ranges.count
     }
 
     /// Clauses of the rest so far that may match what the clause does; nil where they are too many.
@@ -88,51 +58,26 @@ struct Split {
         return found
     }
 
-    // MARK: Intervals
-
-    /// Where a clause begins to hold, or ends.
-    private struct Event {
-        var value: UInt128
-        var member: Int
-        var begins: Bool
-    }
-
     private mutating func divide(
         _ chosen: [(index: Int, values: IntervalSet<UInt128>)], _ guards: [Int: [Int]], _ clauses: [Clause],
         _ table: ConditionTable
     ) {
-        var events: [Event] = []
-        for (index, values) in chosen { Self.append(values, of: index, to: &events) }
-        let guarding = Set(guards.values.joined())
-        for index in guarding {
-            if let values = table.values(clauses[index][dimension]) { Self.append(values, of: index, to: &events) }
+        let guarding = Set(guards.values.joined()).compactMap { index in
+            table.values(clauses[index][dimension]).map { (index: index, values: $0) }
         }
-        events.sort { $0.value < $1.value }
         let isChosen = Set(chosen.map(\.index))
-        var active: [Int] = []
+        let sections = IntervalSections(of: chosen + guarding)
         var numbers: [[Member]: Int] = [:]
-        for (position, event) in events.enumerated() {
-            let place = active.count(below: event.member)
-            if event.begins { active.insert(event.member, at: place) } else { active.remove(at: place) }
-            let next = position + 1 < events.count ? events[position + 1].value : nil
-            if next == event.value { continue }
+        let groupsOfSections = sections.members.map { active -> Int? in
             let members = members(active, isChosen, guards, clauses, table)
-            guard !members.isEmpty else { continue }
-            let group = numbers[members] ?? groups.count
-            if group == groups.count {
-                numbers[members] = group
-                groups.append(members)
-            }
-            intervals.append((event.value...(next.map { $0 - 1 } ?? .max), group))
+            guard !members.isEmpty else { return nil }
+            if let group = numbers[members] { return group }
+            numbers[members] = groups.count
+            groups.append(members)
+            return groups.count - 1
         }
-    }
-
-    private static func append(_ values: IntervalSet<UInt128>, of index: Int, to events: inout [Event]) {
-        for range in values.ranges {
-            events.append(Event(value: range.lowerBound, member: index, begins: true))
-            if range.upperBound < .max {
-                events.append(Event(value: range.upperBound + 1, member: index, begins: false))
-            }
+        for (values, section) in sections.intervals {
+            if let group = groupsOfSections[section] { intervals.append((values, group)) }
         }
     }
 
@@ -166,17 +111,5 @@ struct Split {
             if member.isGuard { clause.outcome = rest }
             return clause
         }
-    }
-}
-
-extension Array where Element: Comparable {
-    /// Of ascending values, how many are less. O(log n).
-    fileprivate func count(below value: Element) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -13,7 +13,7 @@ import Testing
         arguments: UInt64(0)..<160 * UInt64(LongRun.factor))
     func firstPackets(seed: UInt64) {
         let estate = Estate.random(seed: seed)
-        let policy = CompiledPolicy(estate)
+        let policy = CompiledPolicy(estate, division: .way(seed))
         let edges = FlowEdges(of: estate)
         var random = SplitMix64(seed: seed ^ 0xf1f1)
         for _ in 0..<200 {
@@ -56,7 +56,7 @@ import Testing
         "packets of an answered connection, however far it was allowed (S4, S5, KERNEL 4)",
         arguments: UInt64(0)..<64 * UInt64(LongRun.factor))
     func answered(seed: UInt64) {
-        let policy = CompiledPolicy(Estate.random(seed: seed))
+        let policy = CompiledPolicy(Estate.random(seed: seed), division: .way(seed))
         let edges = FlowEdges(of: policy.book.estate)
         var random = SplitMix64(seed: seed ^ 0x5e771e)
         let (decided, refused, settled) = (FlowLabel.decided, FlowLabel.refused, FlowLabel.settled)

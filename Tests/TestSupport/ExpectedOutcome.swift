@@ -4,6 +4,21 @@ package import NSGModel
 import NetworkTypes
 package import Nftables
 
+extension Division {
+    /// Every way to find the first match alone, and all of them: as it is done, by cells wherever that is possible, by trees
+    /// alone, and one by one.
+    package static let ways: [Division] = {
+        var (cells, trees, rows) = (Division(), Division(), Division())
+        (cells.shortRow, cells.fewestClasses) = (0, 1)
+        (trees.shortRow, trees.fewestClasses) = (0, nil)
+        rows.shortRow = .max
+        return [Division(), cells, trees, rows]
+    }()
+
+    /// One of them, each in turn.
+    package static func way(_ seed: UInt64) -> Division { ways[Int(seed % UInt64(ways.count))] }
+}
+
 /// A policy both ways: as the evaluator answers it, and compiled.
 package struct CompiledPolicy {
     package let book: PolicyBook
@@ -13,14 +28,16 @@ package struct CompiledPolicy {
     package let ruleset: Ruleset
     package let interpreter: RulesetInterpreter
 
-    package init(_ estate: Estate, numbering old: RuleNumbering = RuleNumbering(), group: UInt16? = 5) {
+    package init(_ estate: Estate, numbering old: RuleNumbering = RuleNumbering(), group: UInt16? = 5, division: Division = Division()) {
         book = PolicyBook(estate)
         evaluator = Evaluator(book)
         var numbering = old
         _ = numbering.assign(to: book)
         self.numbering = numbering
         names = ChainNames(book)
-        ruleset = PolicyCompiler(book, numbering: numbering, options: CompilerOptions(packetLogGroup: group)).ruleset()
+        var options = CompilerOptions(packetLogGroup: group)
+        options.division = division
+        ruleset = PolicyCompiler(book, numbering: numbering, options: options).ruleset()
         interpreter = RulesetInterpreter(ruleset)
     }
 

@@ -1,0 +1,121 @@
+import NetworkTypes
+import Nftables
+
+/// A table of cells as maps, and the rules that look a packet up in them: the class of its address, then what the class's
+/// cell of its protocol and port holds, then the chain that decides.
+///
+/// What is between is a number, since a map from numbers to numbers names no chains: the kernel need not walk it at each
+/// commit, and a rule that does something else now is one element.
+struct CellRules {
+    let cells: CellTable
+    /// Of contents, by number.
+    let targets: [Target]
+    let rest: ChainName
+    let writer: ClauseWriter
+    /// What the maps are named after.
+    let base: String
+
+    struct Target {
+        var chain: ChainName
+        /// Tells it from all others of the list.
+        var name: String
+    }
+
+    /// The number of the outcome that the rest decides.
+    private static let restNumber: UInt32 = 0
+
+    func rules(into builder: inout RulesetBuilder) -> [Rule] {
+        let maps = maps(into: &builder)
+        var rules = lookUps(maps, of: nil, readsPort: true)
+        if cells.holdsFolded {
+            let folded = Folded.representative.rawValue
+            let foldedRules =
+                lookUps(maps, of: folded, readsPort: true) + afterReadablePort
+                + lookUps(maps, of: folded, readsPort: false) + [Rule(.verdict(.goto(rest)))]
+            let chain = builder.fixed("\(base)/folded", foldedRules)
+            rules.append(
+                Rule(Transport.steps(Folded.protocols.map(\.rawValue), into: &builder) + [.verdict(.goto(chain))]))
+        }
+        if cells.holdsPortless { rules += afterReadablePort + lookUps(maps, of: nil, readsPort: false) }
+        return rules + [Rule(.verdict(.goto(rest)))]
+    }
+
+    /// What has a port was looked up by it.
+    private var afterReadablePort: [Rule] {
+        [
+            Rule(
+                .lookup(.protocol, in: FixedNames.portProtocols), .match(.destinationPort, .range(0...0xffff)),
+                .verdict(.goto(rest)))
+        ]
+    }
+
+    // MARK: Maps
+
+    private struct Maps {
+        var classes: SetName
+        var points: SetName?
+        var ranges: SetName?
+        var outcomes: SetName
+    }
+
+    private func maps(into builder: inout RulesetBuilder) -> Maps {
+        let numbers = numbers()
+        var outcomes: [UInt32: ChainName] = [Self.restNumber: rest]
+        for (number, target) in zip(numbers, targets) { outcomes[number] = target.chain }
+        let classes = cells.classes.map { SetElement(.values($0.values), number: $0.number) }
+        let points = cells.points.map { key, content in
+            SetElement(.values(key...key), number: content.map { numbers[$0] } ?? Self.restNumber)
+        }
+        let ranges = cells.ranges.map { SetElement(.values($0.keys), number: numbers[$0.content]) }
+        let verdicts = outcomes.sorted { $0.key < $1.key }.map { number, chain in
+            SetElement(.values(UInt128(number)...UInt128(number)), verdict: .goto(chain))
+        }
+        let addressType: KeyType = writer.family == .ipv4 ? .ipv4Address : .ipv6Address
+        return Maps(
+            classes: builder.map(
+                "\(base)/classes", keyType: addressType, values: .numbers, keepsName: true, classes),
+            points: points.isEmpty
+                ? nil
+                : builder.map(
+                    "\(base)/points", keyType: Self.cellType, isInterval: false, values: .numbers, keepsName: true,
+                    points),
+            ranges: ranges.isEmpty
+                ? nil
+                : builder.map("\(base)/ranges", keyType: Self.cellType, values: .numbers, keepsName: true, ranges),
+            outcomes: builder.map(
+                "\(base)/outcomes", keyType: .integer(width: 4), isInterval: false, values: .verdicts, keepsName: true,
+                verdicts))
+    }
+
+    private static let cellType = KeyType.integer(width: 12)
+
+    /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two names
+    /// that would give one number, the second has the next one that is free.
+    private func numbers() -> [UInt32] {
+        var used: [UInt32: ChainName] = [:]
+        return targets.map { target in
+            if target.chain == rest { return Self.restNumber }
+            var digest = ContentDigest()
+            digest.add(target.name)
+            var number = digest.number
+            while number == Self.restNumber || used[number] != nil && used[number] != target.chain { number &+= 1 }
+            used[number] = target.chain
+            return number
+        }
+    }
+
+    // MARK: Look-ups
+
+    private func lookUps(_ maps: Maps, of number: UInt8?, readsPort: Bool) -> [Rule] {
+        let address = writer.field(cells.dimension)
+        return [readsPort ? maps.points : nil, maps.ranges].compactMap(\.self).map { cells in
+            Rule(
+                writer.inFamily([
+                    .classify(
+                        Classification(
+                            address: address, classes: maps.classes, protocolNumber: number, readsPort: readsPort,
+                            cells: cells, outcomes: maps.outcomes))
+                ]))
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import NetworkTypes
+
+/// A list of clauses worked out for each class of addresses and each service: the cells of a table, of which only those are
+/// there that a clause with addresses of its own decides. All others are left to the rest.
+///
+/// Addresses are of one class if they follow one another and the same clauses hold for them. In a class the first match is
+/// settled for each port that a clause names alone (`points`), and for ranges of services (`ranges`), which a packet's service
+/// is looked up in where it is none of the points.
+struct CellTable {
+    let dimension: Dimension
+    /// Ascending and disjoint, each with the number of its class.
+    private(set) var classes: [(values: ClosedRange<UInt128>, number: UInt32)] = []
+    /// By the key that class and service make. `nil` where the rest decides although the range around it is another's.
+    private(set) var points: [(key: UInt128, content: Int?)] = []
+    /// Disjoint, but not in order.
+    private(set) var ranges: [(keys: ClosedRange<UInt128>, content: Int)] = []
+    /// What cells hold.
+    private(set) var contents: [[Entry]] = []
+    /// Indexes of clauses that are not divided, in order.
+    private(set) var rest: [Int] = []
+    /// Whether some cell tells packets without a port from others, and whether one holds for the folded protocols.
+    private(set) var (holdsPortless, holdsFolded) = (false, false)
+
+    private var numbers: [[Entry]: Int] = [:]
+
+    /// A clause that decides in a cell, or may.
+    struct Entry: Hashable {
+        /// Of the clause.
+        var index: Int
+        /// One of the rest: where it matches, the rest decides.
+        var isGuard: Bool
+        /// Whether all the cell's services are the clause's.
+        var isSettled: Bool
+    }
+
+    /// Nil where the dimension tells too few clauses apart, or where there would be too many cells.
+    init?(_ clauses: [Clause], by dimension: Dimension, fewestClasses: Int, _ table: ConditionTable) {
+        self.dimension = dimension
+        let bounds = IntervalBounds(of: clauses, dimension, table)
+        var divided = Array(repeating: false, count: clauses.count)
+        var guards: [Int] = []
+        for (index, clause) in clauses.enumerated() {
+            divided[index] =
+                table.values(clause[dimension]).map { !bounds.isWide($0, Self.widest) } ?? false
+            if !divided[index] { guards.append(index) }
+        }
+        rest = guards
+        let services = clauses.enumerated().map { index, clause in
+            ClauseServices(clause, table, isPlain: Self.isPlain(clause, besides: divided[index] ? dimension : nil))
+        }
+        let sections = IntervalSections(
+            of: clauses.indices.compactMap { index in
+                divided[index] ? table.values(clauses[index][dimension]).map { (index, $0) } : nil
+            })
+        guard sections.members.count >= fewestClasses else { return nil }
+        let numbers = Self.numbers(of: sections)
+        var work = 0
+        let met = Self.groups(of: sections, metBy: guards, clauses, dimension, table)
+        for (group, members) in sections.members.enumerated() {
+            let guards = met.isEmpty ? guards : guards.filter { met[$0]?.contains(group) ?? true }
+            let entries = Self.entries(members, guards, services)
+            work += entries.count
+            guard work <= Self.mostEntries else { return nil }
+            add(ClassCells(entries, services), number: numbers[group])
+        }
+        classes = sections.intervals.map { ($0.values, numbers[$0.group]) }
+        points.sort { $0.key < $1.key }
+        ranges.sort { $0.keys.lowerBound < $1.keys.lowerBound }
+        holdsPortless = services.contains { $0.ranges.contains(where: \.isWhole) }
+        let folded = ServiceRange.all(of: Folded.representative.rawValue...Folded.representative.rawValue)
+        holdsFolded = services.contains { services in
+            services.points.contains(where: folded.contains) || services.ranges.contains { $0.overlaps(folded) }
+        }
+    }
+
+    /// One that spans more intervals of the others than this, for each of its own, stays in the rest.
+    private static let widest = 16
+    /// Clauses and guards of all classes together.
+    private static let mostEntries = 200_000
+
+    /// A class is called after its first address, so that it keeps its number when other classes come and go. Of two long
+    /// addresses that would give one number, the second class has the next one that is free.
+    private static func numbers(of sections: IntervalSections) -> [UInt32] {
+        var numbers: [UInt32?] = Array(repeating: nil, count: sections.members.count)
+        var used: Set<UInt32> = []
+        for (values, group) in sections.intervals where numbers[group] == nil {
+            let value = values.lowerBound
+            var number = [32, 64, 96].reduce(UInt32(truncatingIfNeeded: value)) {
+                $0 &* 0x9e37_79b1 ^ UInt32(truncatingIfNeeded: value >> UInt128($1))
+            }
+            if value <= UInt128(UInt32.max) { number = UInt32(value) }
+            while !used.insert(number).inserted { number &+= 1 }
+            numbers[group] = number
+        }
+        return numbers.map { $0 ?? 0 }
+    }
+
+    /// Whether it asks for nothing but services, in cells of its own addresses.
+    private static func isPlain(_ clause: Clause, besides dimension: Dimension?) -> Bool {
+        Dimension.allCases.allSatisfy { $0 == .service || $0 == dimension || clause[$0] == .any }
+    }
+
+    /// Of guards that ask for addresses of the dimension: the classes some addresses of which they ask for.
+    private static func groups(
+        of sections: IntervalSections, metBy guards: [Int], _ clauses: [Clause], _ dimension: Dimension,
+        _ table: ConditionTable
+    ) -> [Int: Set<Int>] {
+        var groups: [Int: Set<Int>] = [:]
+        for index in guards {
+            guard let values = table.values(clauses[index][dimension]) else { continue }
+            groups[index] = Set(
+                sections.intervals.filter { values.meets(IntervalSet(CollectionOfOne($0.values))) }.map(\.group))
+        }
+        return groups
+    }
+
+    /// What a class's packets meet in order: its clauses, and what of the rest stands before the last of them.
+    private static func entries(_ members: [Int], _ guards: [Int], _ services: [ClauseServices]) -> [Entry] {
+        var entries: [Entry] = []
+        var next = 0
+        for member in members {
+            while next < guards.count, guards[next] < member {
+                entries.append(Entry(index: guards[next], isGuard: true, isSettled: true))
+                if services[guards[next]].decidesAll { return entries }
+                next += 1
+            }
+            entries.append(Entry(index: member, isGuard: false, isSettled: true))
+            if services[member].decidesAll { return entries }
+        }
+        return entries
+    }
+
+    private mutating func add(_ cells: ClassCells, number: UInt32) {
+        for range in cells.ranges {
+            ranges.append((range.services.keys(in: number), self.number(of: range.content)))
+        }
+        for point in cells.points {
+            let key = ServiceRange.key(of: point.service, in: number)
+            points.append((key, point.content.isEmpty ? nil : self.number(of: point.content)))
+        }
+    }
+
+    private mutating func number(of content: [Entry]) -> Int {
+        if let number = numbers[content] { return number }
+        numbers[content] = contents.count
+        contents.append(content)
+        return contents.count - 1
+    }
+
+    /// The clauses that decide where a cell holds this; guards lead to `rest`.
+    func clauses(of content: Int, from clauses: [Clause], rest: Clause.Outcome) -> [Clause] {
+        contents[content].map { entry in
+            var clause = clauses[entry.index]
+            if !entry.isGuard { clause[dimension] = .any } else { clause.outcome = rest }
+            if entry.isSettled { clause[.service] = .any }
+            return clause
+        }
+    }
+}
