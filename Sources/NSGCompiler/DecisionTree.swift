@@ -137,7 +137,8 @@ struct DecisionTree {
         let targets = split.intervals.filter { nodes[$0.group].chain != rest.chain }
             .map { (values: $0.values, chain: chains[nodes[$0.group].chain]) }
         let dispatch = Dispatch(
-            dimension: split.dimension, targets: targets, writer: writer, base: name, keepsNames: isTrunk)
+            dimension: split.dimension, targets: targets, rest: chains[rest.chain], writer: writer, base: name,
+            keepsNames: isTrunk)
         return (dispatch.rules(into: &builder) + [Rule(.verdict(.goto(chains[rest.chain])))], height + 1)
     }
 

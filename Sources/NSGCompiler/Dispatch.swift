@@ -7,6 +7,8 @@ struct Dispatch {
     let dimension: Dimension
     /// Ascending and disjoint; a packet with another value goes on behind these rules.
     let targets: [(values: ClosedRange<UInt128>, chain: ChainName)]
+    /// Where a packet with another value goes, in the end.
+    let rest: ChainName
     let writer: ClauseWriter
     /// What the maps are named after.
     let base: String
@@ -76,6 +78,10 @@ struct Dispatch {
         var isWhole: Bool {
             targets.count == 1 && targets[0].values == 0...0xffff && targets[0].chain == unreadable
         }
+        /// Whether each of these leads to a target.
+        func covers(_ values: ClosedRange<UInt128>) -> Bool {
+            IntervalSet(targets.map(\.values)).covers(IntervalSet(CollectionOfOne(values)))
+        }
         func isSame(as other: Ports) -> Bool {
             unreadable == other.unreadable && targets.count == other.targets.count
                 && zip(targets, other.targets).allSatisfy { $0.values == $1.values && $0.chain == $1.chain }
@@ -90,11 +96,20 @@ struct Dispatch {
             if ports.isWhole {
                 rules += unreadable
             } else if ports.numbers == [IPProtocol.icmp.rawValue] {
-                rules += typeRules(beginning, ports.targets) + unreadable
+                rules += typeRules(beginning, ports.targets)
+                if !unreadable.isEmpty, !ports.covers(0...0xff) {
+                    rules += typeRules(beginning, [(0...0xff, rest)])
+                }
+                rules += unreadable
             } else {
                 let name = ports.numbers.count > 1 ? "ports" : ProtocolWord.of(ports.numbers[0])
                 rules += self.rules(
                     beginning, .destinationPort, .inetService, ports.targets, name: name, into: &builder)
+                if !unreadable.isEmpty, !ports.covers(0...0xffff) {
+                    // What is readable, and of no target, is not for the next rule.
+                    rules.append(
+                        Rule(beginning + [.match(.destinationPort, .range(0...0xffff)), .verdict(.goto(rest))]))
+                }
                 rules += unreadable
             }
         }
