@@ -35,17 +35,10 @@ struct ClauseServices {
     func holds(_ service: UInt32) -> Bool {
         points.contains(service) || ranges.contains { $0.contains(service) }
     }
-
-    /// The range that holds all of these.
-    func range(around services: ServiceRange) -> ServiceRange? {
-        ranges.first { $0.first <= services.first && services.last <= $0.last }
-    }
 }
 
-/// The cells of one class of addresses (`CellTable`).
-///
-/// Ranges of clauses of the rest cut those of the class's clauses where they stand before them. Where they stand before a
-/// clause for all ports they do not: they are asked one by one in a chain, which all gaps between that clause's ports share.
+/// The cells of one class of addresses (`CellTable`). What clauses of the rest decide, because they stand before the class's,
+/// is cut out of its ranges.
 struct ClassCells {
     private(set) var ranges: [(services: ServiceRange, content: [CellTable.Entry])] = []
     /// Services that are decided otherwise than the range around them; with no content where the rest decides.
@@ -72,23 +65,13 @@ struct ClassCells {
         }
     }
 
-    /// Where a range begins or has ended: of the clauses, and of guards that meet one of these that is not for all ports.
+    /// Where a range begins or has ended.
     private static func bounds(_ entries: [Entry], _ services: [ClauseServices]) -> [UInt32] {
         var bounds: [UInt32] = []
-        var narrow: [ServiceRange] = []
-        for entry in entries where !entry.isGuard {
+        for entry in entries {
             for range in services[entry.index].ranges {
                 bounds.append(range.first)
                 bounds.append(range.last + 1)
-                if !range.isWhole { narrow.append(range) }
-            }
-        }
-        if !narrow.isEmpty {
-            for entry in entries where entry.isGuard {
-                for range in services[entry.index].ranges where narrow.contains(where: { $0.overlaps(range) }) {
-                    bounds.append(range.first)
-                    bounds.append(range.last + 1)
-                }
             }
         }
         bounds.sort()
@@ -101,17 +84,10 @@ struct ClassCells {
     private static func content(
         of range: ServiceRange, _ entries: [Entry], _ services: [ClauseServices]
     ) -> [Entry] {
-        guard let first = entries.first(where: { !$0.isGuard && services[$0.index].range(around: range) != nil }),
-            let around = services[first.index].range(around: range)
-        else { return [] }
         var content: [Entry] = []
         for entry in entries {
             let services = services[entry.index]
-            if entry.isGuard, around.isWhole {
-                content.append(Entry(index: entry.index, isGuard: true, isSettled: false))
-                continue
-            }
-            guard services.range(around: range) != nil else { continue }
+            guard services.ranges.contains(where: { $0.contains(range.first) }) else { continue }
             content.append(Entry(index: entry.index, isGuard: entry.isGuard, isSettled: !services.asksMore))
             if services.isPlain, !services.asksMore { break }
         }
@@ -133,28 +109,19 @@ struct ClassCells {
             last = service
             while next < ranges.count, ranges[next].services.last < service { next += 1 }
             let around = next < ranges.count && ranges[next].services.contains(service) ? ranges[next].content : []
-            guard let content = Self.content(at: service, entries, services), content != around else { continue }
-            // The range's chain asks for what the rest decides.
-            if content.isEmpty, around.contains(where: { !$0.isSettled && $0.isGuard }) { continue }
-            points.append((service, content))
+            let content = Self.content(at: service, entries, services)
+            if content != around { points.append((service, content)) }
         }
     }
 
-    /// Nil where the range around it says it all.
+    /// What decides a service that has a number of its own.
     private static func content(
         at service: UInt32, _ entries: [Entry], _ services: [ClauseServices]
-    ) -> [Entry]? {
+    ) -> [Entry] {
         var content: [Entry] = []
-        var isFirst = true
-        for entry in entries {
-            let services = services[entry.index]
-            guard services.holds(service) else { continue }
-            if isFirst, !entry.isGuard {
-                isFirst = false
-                if services.ranges.contains(where: { $0.isWhole && $0.contains(service) }) { return nil }
-            }
+        for entry in entries where services[entry.index].holds(service) {
             content.append(Entry(index: entry.index, isGuard: entry.isGuard, isSettled: true))
-            if services.isPlain { break }
+            if services[entry.index].isPlain { break }
         }
         return withoutLastGuards(content)
     }
