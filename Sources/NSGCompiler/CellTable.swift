@@ -22,6 +22,17 @@ struct CellTable {
     private(set) var (holdsPortless, holdsFolded) = (false, false)
 
     private var numbers: [[Entry]: Int] = [:]
+    /// Of what a clause decides alone.
+    private var numbersOfClauses: [Int?]
+
+    enum Content: Equatable {
+        /// What the rest decides.
+        case rest
+        /// What a clause decides, by its index.
+        case clause(Int)
+        /// What is asked one by one, in order.
+        case several([Entry])
+    }
 
     /// A clause that decides in a cell, or may.
     struct Entry: Hashable {
@@ -36,6 +47,7 @@ struct CellTable {
     /// Nil where the dimension tells too few clauses apart, or where there would be too many cells.
     init?(_ clauses: [Clause], by dimension: Dimension, fewestClasses: Int, _ table: ConditionTable) {
         self.dimension = dimension
+        numbersOfClauses = Array(repeating: nil, count: clauses.count)
         let bounds = IntervalBounds(of: clauses, dimension, table)
         var divided = Array(repeating: false, count: clauses.count)
         var guards: [Int] = []
@@ -131,19 +143,26 @@ struct CellTable {
     }
 
     private mutating func add(_ cells: ClassCells, number: UInt32) {
-        for range in cells.ranges {
-            ranges.append((range.services.keys(in: number), self.number(of: range.content)))
+        for (services, content) in cells.ranges {
+            if let content = self.number(of: content) { ranges.append((services.keys(in: number), content)) }
         }
-        for point in cells.points {
-            let key = ServiceRange.key(of: point.service, in: number)
-            points.append((key, point.content.isEmpty ? nil : self.number(of: point.content)))
+        for (service, content) in cells.points {
+            points.append((ServiceRange.key(of: service, in: number), self.number(of: content)))
         }
     }
 
-    private mutating func number(of content: [Entry]) -> Int {
-        if let number = numbers[content] { return number }
-        numbers[content] = contents.count
-        contents.append(content)
+    private mutating func number(of content: Content) -> Int? {
+        switch content {
+        case .rest: return nil
+        case .clause(let index):
+            if let number = numbersOfClauses[index] { return number }
+            numbersOfClauses[index] = contents.count
+            contents.append([Entry(index: index, isGuard: false, isSettled: true)])
+        case .several(let entries):
+            if let number = numbers[entries] { return number }
+            numbers[entries] = contents.count
+            contents.append(entries)
+        }
         return contents.count - 1
     }
 

@@ -31,98 +31,86 @@ struct ClauseServices {
 
     /// Every packet that comes to it.
     var decidesAll: Bool { isPlain && !asksMore && ranges == Folded.others }
-
-    func holds(_ service: UInt32) -> Bool {
-        points.contains(service) || ranges.contains { $0.contains(service) }
-    }
 }
 
 /// The cells of one class of addresses (`CellTable`). What clauses of the rest decide, because they stand before the class's,
 /// is cut out of its ranges.
 struct ClassCells {
-    private(set) var ranges: [(services: ServiceRange, content: [CellTable.Entry])] = []
-    /// Services that are decided otherwise than the range around them; with no content where the rest decides.
-    private(set) var points: [(service: UInt32, content: [CellTable.Entry])] = []
+    private(set) var ranges: [(services: ServiceRange, content: CellTable.Content)] = []
+    /// Services that are decided otherwise than the range around them.
+    private(set) var points: [(service: UInt32, content: CellTable.Content)] = []
 
-    private typealias Entry = CellTable.Entry
+    /// A point or range of an entry; all of them in the order of the entries.
+    private struct Piece {
+        var services: ServiceRange
+        var entry: CellTable.Entry
+        /// Nothing behind it is asked.
+        var decides: Bool
+    }
 
+    /// - Parameter entries: the clauses that the class's packets meet, in order.
     init(_ entries: [CellTable.Entry], _ services: [ClauseServices]) {
-        addRanges(entries, services)
-        addPoints(entries, services)
+        var pieces: [Piece] = []
+        for entry in entries { Self.append(services[entry.index], entry, to: &pieces) }
+        addRanges(pieces)
+        addPoints(pieces)
     }
 
-    private mutating func addRanges(_ entries: [Entry], _ services: [ClauseServices]) {
-        let bounds = Self.bounds(entries, services)
-        for (first, next) in zip(bounds, bounds.dropFirst()) {
-            let range = ServiceRange(first: first, last: next - 1)
-            let content = Self.content(of: range, entries, services)
-            if content.isEmpty { continue }
-            if let last = ranges.last, last.services.last + 1 == first, last.content == content {
-                ranges[ranges.count - 1].services.last = range.last
-            } else {
-                ranges.append((range, content))
-            }
+    private static func append(_ services: ClauseServices, _ entry: CellTable.Entry, to pieces: inout [Piece]) {
+        var entry = entry
+        entry.isSettled = !services.asksMore
+        let decides = services.isPlain && !services.asksMore
+        for point in services.points {
+            pieces.append(Piece(services: ServiceRange(first: point, last: point), entry: entry, decides: decides))
         }
+        for range in services.ranges { pieces.append(Piece(services: range, entry: entry, decides: decides)) }
     }
 
-    /// Where a range begins or has ended.
-    private static func bounds(_ entries: [Entry], _ services: [ClauseServices]) -> [UInt32] {
+    private mutating func addRanges(_ pieces: [Piece]) {
+        let pieces = pieces.filter { !$0.services.isOne }
         var bounds: [UInt32] = []
-        for entry in entries {
-            for range in services[entry.index].ranges {
-                bounds.append(range.first)
-                bounds.append(range.last + 1)
-            }
+        bounds.reserveCapacity(2 * pieces.count)
+        for piece in pieces {
+            bounds.append(piece.services.first)
+            bounds.append(piece.services.last + 1)
         }
         bounds.sort()
-        var distinct: [UInt32] = []
-        for bound in bounds where distinct.last != bound { distinct.append(bound) }
-        return distinct
-    }
-
-    /// What decides in a range that no bound cuts.
-    private static func content(
-        of range: ServiceRange, _ entries: [Entry], _ services: [ClauseServices]
-    ) -> [Entry] {
-        var content: [Entry] = []
-        for entry in entries {
-            let services = services[entry.index]
-            guard services.ranges.contains(where: { $0.contains(range.first) }) else { continue }
-            content.append(Entry(index: entry.index, isGuard: entry.isGuard, isSettled: !services.asksMore))
-            if services.isPlain, !services.asksMore { break }
+        for (first, next) in zip(bounds, bounds.dropFirst()) where first < next {
+            let content = Self.content(at: first, pieces)
+            if content == .rest { continue }
+            if let last = ranges.last, last.services.last + 1 == first, last.content == content {
+                ranges[ranges.count - 1].services.last = next - 1
+            } else {
+                ranges.append((ServiceRange(first: first, last: next - 1), content))
+            }
         }
-        return withoutLastGuards(content)
     }
 
-    private static func withoutLastGuards(_ content: [Entry]) -> [Entry] {
-        var content = content
-        while content.last?.isGuard == true { content.removeLast() }
-        return content
-    }
-
-    private mutating func addPoints(_ entries: [Entry], _ services: [ClauseServices]) {
-        var candidates: [UInt32] = []
-        for entry in entries { candidates += services[entry.index].points }
+    private mutating func addPoints(_ pieces: [Piece]) {
+        var candidates = pieces.filter(\.services.isOne).map(\.services.first)
         candidates.sort()
         var (last, next): (UInt32?, Int) = (nil, 0)
         for service in candidates where service != last {
             last = service
             while next < ranges.count, ranges[next].services.last < service { next += 1 }
-            let around = next < ranges.count && ranges[next].services.contains(service) ? ranges[next].content : []
-            let content = Self.content(at: service, entries, services)
-            if content != around { points.append((service, content)) }
+            let isAround = next < ranges.count && ranges[next].services.contains(service)
+            let content = Self.content(at: service, pieces)
+            if content != (isAround ? ranges[next].content : .rest) { points.append((service, content)) }
         }
     }
 
-    /// What decides a service that has a number of its own.
-    private static func content(
-        at service: UInt32, _ entries: [Entry], _ services: [ClauseServices]
-    ) -> [Entry] {
-        var content: [Entry] = []
-        for entry in entries where services[entry.index].holds(service) {
-            content.append(Entry(index: entry.index, isGuard: entry.isGuard, isSettled: true))
-            if services[entry.index].isPlain { break }
+    /// What decides a service, or a range of them that no piece begins or ends in.
+    private static func content(at service: UInt32, _ pieces: [Piece]) -> CellTable.Content {
+        var content: [CellTable.Entry] = []
+        for piece in pieces where piece.services.contains(service) {
+            if piece.decides {
+                if content.isEmpty { return piece.entry.isGuard ? .rest : .clause(piece.entry.index) }
+                content.append(piece.entry)
+                break
+            }
+            if content.last != piece.entry { content.append(piece.entry) }
         }
-        return withoutLastGuards(content)
+        while content.last?.isGuard == true { content.removeLast() }
+        return content.isEmpty ? .rest : .several(content)
     }
 }
