@@ -24,29 +24,28 @@ struct CellRules {
     /// The number of the outcome that the rest decides.
     private static let restNumber: UInt32 = 0
 
+    /// In one chain, since there are few levels of them. Most packets are looked up by what they have; behind that come those of
+    /// folded protocols, and those without a port.
     func rules(into builder: inout RulesetBuilder) -> [Rule] {
         let maps = maps(into: &builder)
-        var rules = lookUps(maps, of: nil, readsPort: true)
-        if cells.holdsFolded {
-            let folded = Folded.representative.rawValue
-            let foldedRules =
-                lookUps(maps, of: folded, readsPort: true) + afterReadablePort
-                + lookUps(maps, of: folded, readsPort: false) + [Rule(.verdict(.goto(rest)))]
-            let chain = builder.fixed("\(base)/folded", foldedRules)
-            rules.append(
-                Rule(Transport.steps(Folded.protocols.map(\.rawValue), into: &builder) + [.verdict(.goto(chain))]))
+        var rules = lookUps(maps, readsPort: true)
+        let folded = cells.holdsFolded ? Transport.steps(Folded.protocols.map(\.rawValue), into: &builder) : []
+        if cells.holdsPortless || cells.holdsFolded {
+            let others = IPProtocol.withPorts.filter { !Folded.protocols.contains($0) }
+            rules.append(missed(Transport.steps(others.map(\.rawValue), into: &builder)))
         }
-        if cells.holdsPortless { rules += afterReadablePort + lookUps(maps, of: nil, readsPort: false) }
+        if cells.holdsFolded { rules += lookUps(maps, folded, of: Folded.representative, readsPort: true) }
+        if cells.holdsPortless {
+            if cells.holdsFolded { rules.append(missed(folded)) }
+            rules += lookUps(maps, readsPort: false)
+            if cells.holdsFolded { rules += lookUps(maps, folded, of: Folded.representative, readsPort: false) }
+        }
         return rules + [Rule(.verdict(.goto(rest)))]
     }
 
     /// What has a port was looked up by it.
-    private var afterReadablePort: [Rule] {
-        [
-            Rule(
-                .lookup(.protocol, in: FixedNames.portProtocols), .match(.destinationPort, .range(0...0xffff)),
-                .verdict(.goto(rest)))
-        ]
+    private func missed(_ protocols: [Step]) -> Rule {
+        Rule(protocols + [.match(.destinationPort, .range(0...0xffff)), .verdict(.goto(rest))])
     }
 
     // MARK: Maps
@@ -106,16 +105,16 @@ struct CellRules {
 
     // MARK: Look-ups
 
-    private func lookUps(_ maps: Maps, of number: UInt8?, readsPort: Bool) -> [Rule] {
+    /// - Parameter number: looked up instead of the packet's protocol.
+    private func lookUps(
+        _ maps: Maps, _ beginning: [Step] = [], of number: IPProtocol? = nil, readsPort: Bool
+    ) -> [Rule] {
         let address = writer.field(cells.dimension)
         return [readsPort ? maps.points : nil, maps.ranges].compactMap(\.self).map { cells in
-            Rule(
-                writer.inFamily([
-                    .classify(
-                        Classification(
-                            address: address, classes: maps.classes, protocolNumber: number, readsPort: readsPort,
-                            cells: cells, outcomes: maps.outcomes))
-                ]))
+            let classification = Classification(
+                address: address, classes: maps.classes, protocolNumber: number?.rawValue, readsPort: readsPort,
+                cells: cells, outcomes: maps.outcomes)
+            return Rule(writer.inFamily(beginning + [.classify(classification)]))
         }
     }
 }
