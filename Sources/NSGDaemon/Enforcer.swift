@@ -270,14 +270,14 @@ actor Enforcer {
     /// Where our own objects were tampered with, names of their own replace them all.
     private func apply(_ wanted: Policy) -> Result<(Enforcement.Summary, Policy), Enforcement.Failure> {
         do throws(Enforcement.Failure) {
-            let summary = try enforcement.apply(wanted.ruleset)
+            let summary = try enforcement.apply(wanted.wanted)
             afterSwap(summary)
             return .success((summary, wanted))
         } catch let first {
             guard first.mayBeDamage, let again = rebuilt(wanted) else { return .failure(first) }
             if first.isSwapped { Clock.sleep(nanoseconds: Self.grace) }
             do throws(Enforcement.Failure) {
-                let summary = try enforcement.apply(again.ruleset)
+                let summary = try enforcement.apply(again.wanted)
                 afterSwap(summary)
                 journal.log(.warning, "our table was changed by somebody else and has been built anew: \(first)")
                 return .success((summary, again))
@@ -352,11 +352,10 @@ actor Enforcer {
         let elapsed = Clock.monotonic - swap.at
         if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
         lastSwap = nil
-        guard swap.leavesSomething else { return enforcement.prepare() }
-        guard let wanted = policy.withLock({ $0?.ruleset }) else { return }
+        guard swap.leavesSomething else { return }
+        guard let wanted = policy.withLock({ $0?.wanted }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
-            enforcement.prepare()
             UnusedMemory.release()
         } catch {
             journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
@@ -373,7 +372,7 @@ actor Enforcer {
         reportUnfitDevices()
         guard let present = policy.withLock({ $0 }), before != deviceAddresses,
             present.configuration.estate.hasAddressesFromDevices,
-            let policy = compiled(present.configuration), policy.ruleset != present.ruleset
+            let policy = compiled(present.configuration), policy.wanted != present.wanted
         else { return }
         record(enforce(policy, nil))
     }
