@@ -24,6 +24,10 @@ actor Enforcer {
     var numbering: RuleNumbering
     /// What the documents in force hold, so that a reload reads those that have changed.
     private var documents = DocumentCache()
+    /// Files of those of them that are kept as the last good ones.
+    private var files = KnownFiles()
+    /// The same, of the last load.
+    var filesRead = KnownFiles()
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
     /// An earlier run ended in the middle of an evaluation, with whatever policy.
@@ -135,8 +139,16 @@ actor Enforcer {
     private func load(
         from folder: String
     ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
-        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags)
-        return try load(sources, reusing: &documents)
+        filesRead = files
+        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags, noting: &filesRead)
+        do throws(ConfigurationFaults) {
+            return try load(sources, reusing: &documents)
+        } catch {
+            guard documents.lacksText else { throw error }
+        }
+        filesRead = KnownFiles()
+        let all = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags, noting: &filesRead)
+        return try load(all, reusing: &documents)
     }
 
     private func load(
@@ -299,8 +311,10 @@ actor Enforcer {
 
     private func keepLastGood(_ sources: ConfigurationSources?) {
         guard let sources else { return }
+        files = KnownFiles()
         do throws(KernelError) {
             try state.lastGood.store(sources)
+            files = filesRead
         } catch {
             journal.log(.warning, "the documents cannot be kept for a start with faulty ones: \(error)")
         }
