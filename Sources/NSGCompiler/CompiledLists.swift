@@ -8,6 +8,8 @@ import Synchronization
 package struct CompiledLists: Sendable {
     private var lists: [ListUse: CompiledList] = [:]
     private var names: ChainNames?
+    /// All that is no list: what packets enter by, and the ways to the lists.
+    private(set) var frame: RulesetPart?
 
     package init() {}
 
@@ -38,8 +40,17 @@ package struct CompiledLists: Sendable {
         return done.withLock { $0 }
     }
 
-    func add(to builder: inout RulesetBuilder) {
-        for list in lists.values { builder.add(list.part) }
+    /// Where the frame is as it was, it is the same part.
+    mutating func setFrame(_ content: Ruleset, after earlier: CompiledLists?) {
+        frame = earlier?.frame.flatMap { $0.content == content ? $0 : nil } ?? RulesetPart(content)
+    }
+
+    var parts: [RulesetPart] { [frame].compactMap(\.self) + lists.values.map(\.part) }
+
+    var statistics: CompilerStatistics {
+        var sum = CompilerStatistics()
+        for list in lists.values { sum.add(list.statistics) }
+        return sum
     }
 }
 
@@ -63,7 +74,8 @@ struct ListRequest: Sendable {
 private struct CompiledList: Sendable {
     let use: ListUse
     let inputs: ListRequest.Inputs
-    let part: RulesetBuilder
+    let part: RulesetPart
+    let statistics: CompilerStatistics
 
     init(_ request: ListRequest, _ names: ChainNames) {
         use = request.use
@@ -73,7 +85,8 @@ private struct CompiledList: Sendable {
             list: request.list, use: request.use, names: names, numbers: request.inputs.numbers,
             options: request.inputs.options, next: request.inputs.next, levels: request.inputs.levels
         ).compile(into: &builder)
-        part = builder
+        part = RulesetPart(builder.ruleset)
+        statistics = builder.statistics
     }
 }
 

@@ -48,11 +48,12 @@ package struct PolicyCompiler {
         names = ChainNames(book)
     }
 
-    package func ruleset() -> Ruleset { compiled().ruleset }
+    package func ruleset() -> Ruleset { compiled().wanted.ruleset }
 
     /// What a policy becomes; the same input gives the same.
     package struct Output: Sendable {
-        package let ruleset: Ruleset
+        /// The frame, and a part for each use of a list. Parts that did not change are those of the earlier output.
+        package let wanted: ComposedRuleset
         package let statistics: CompilerStatistics
         /// For the compilation of the next policy.
         package let lists: CompiledLists
@@ -61,13 +62,15 @@ package struct PolicyCompiler {
     /// O(rules of lists that the earlier policy did not have + objects).
     package func compiled(after earlier: CompiledLists? = nil) -> Output {
         var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
-        let lists = CompiledLists(of: requests(builder), names: names, after: earlier)
-        lists.add(to: &builder)
+        var lists = CompiledLists(of: requests(builder), names: names, after: earlier)
         let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
         Skeleton.add(
             to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
             again: targets.again, senders: targets.senders)
-        return Output(ruleset: builder.ruleset, statistics: builder.statistics, lists: lists)
+        lists.setFrame(builder.ruleset, after: earlier)
+        return Output(
+            wanted: ComposedRuleset(table: FixedNames.table, parts: lists.parts), statistics: lists.statistics,
+            lists: lists)
     }
 
     /// Every use of a list on a bound interface, once.

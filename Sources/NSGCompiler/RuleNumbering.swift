@@ -87,7 +87,13 @@ package struct RuleNumbering: Sendable {
     /// Numbers that live flows carry and nobody knows the rules of.
     private var reserved: Set<RuleNumber> = []
     /// Of the lists of the policy that numbers were given to last, rule by rule.
-    private var ofLists: [PolicyList.Version: [RuleNumber]] = [:]
+    private var ofLists: [PolicyList.Version: NumberedList] = [:]
+
+    private struct NumberedList: Sendable {
+        var list: PolicyList
+        var numbers: [RuleNumber]
+    }
+
     /// What has yet to be written down: numbers given, and numbers taken back.
     package private(set) var unsaved: Set<RuleNumber> = []
 
@@ -112,32 +118,47 @@ package struct RuleNumbering: Sendable {
 
     /// Those of a list's rules, in their order; nil if `assign(to:)` was last called with a book that does not have the
     /// list. O(1).
-    package func numbers(of list: PolicyList) -> [RuleNumber]? { ofLists[list.version] }
+    package func numbers(of list: PolicyList) -> [RuleNumber]? { ofLists[list.version]?.numbers }
 
     // MARK: Giving and taking back
 
     /// Gives a number to every rule of the lists of bound interfaces that has none. False if the numbers do not
-    /// suffice. O(rules of lists that the last policy did not have).
+    /// suffice. O(rules of lists that the last policy did not have); few of these have to be worked out where a list of the
+    /// last policy is much like them.
     package mutating func assign(to book: PolicyBook) -> Bool {
         for rule in book.platformRules {
             guard assign(to: rule) != nil else { return false }
         }
-        var given: [PolicyList.Version: [RuleNumber]] = [:]
+        var given: [PolicyList.Version: NumberedList] = [:]
         for list in book.boundLists {
             if let known = ofLists[list.version] {
                 given[list.version] = known
                 continue
             }
-            var numbers: [RuleNumber] = []
-            numbers.reserveCapacity(list.rules.count)
-            for resolved in list.rules {
-                guard let number = assign(to: resolved.rule) else { return false }
-                numbers.append(number)
-            }
-            given[list.version] = numbers
+            guard let numbers = assign(to: list) else { return false }
+            given[list.version] = NumberedList(list: list, numbers: numbers)
         }
         ofLists = given
         return true
+    }
+
+    /// Rules that are as they were in the last policy keep their numbers, and are not worked out again.
+    private mutating func assign(to list: PolicyList) -> [RuleNumber]? {
+        let earlier = ofLists.values.first { $0.list.key == list.key }
+        let (before, known) = (earlier?.list.rules ?? [], earlier?.numbers ?? [])
+        var next = 0
+        var numbers: [RuleNumber] = []
+        numbers.reserveCapacity(list.rules.count)
+        for rule in list.rules.map(\.rule) {
+            while next < before.count, before[next].rule.priority < rule.priority { next += 1 }
+            if next < before.count, before[next].rule.isEqualButForRemarks(to: rule) {
+                numbers.append(known[next])
+                continue
+            }
+            guard let number = assign(to: rule) else { return nil }
+            numbers.append(number)
+        }
+        return numbers
     }
 
     private mutating func assign(to rule: SecurityRule) -> RuleNumber? {
@@ -169,6 +190,9 @@ package struct RuleNumbering: Sendable {
             numbers[rule] = nil
             unsaved.insert(number)
         }
+        // A list of a policy that was refused may have had some of them.
+        let lists = Set(book.boundLists.map(\.version))
+        ofLists = ofLists.filter { lists.contains($0.key) }
     }
 
     /// Whether so many numbers are those of rules that `book` no longer has that it is worth finding out which of them

@@ -14,14 +14,6 @@ struct RulesetBuilder: Sendable {
         self.salt = salt
     }
 
-    /// Takes over what another builder with the same salt has collected.
-    mutating func add(_ other: RulesetBuilder) {
-        ruleset.chains.merge(other.ruleset.chains) { chain, _ in chain }
-        ruleset.sets.merge(other.ruleset.sets) { set, _ in set }
-        ruleset.counters.formUnion(other.ruleset.counters)
-        statistics.add(other.statistics)
-    }
-
     mutating func add(_ chain: Chain) { ruleset.chains[chain.name] = chain }
     mutating func add(_ timeout: TimeoutObject) { ruleset.timeouts[timeout.name] = timeout }
     mutating func add(_ counter: CounterName) { ruleset.counters.insert(counter) }

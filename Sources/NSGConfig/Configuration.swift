@@ -8,6 +8,8 @@ package struct SourceText: Hashable, Sendable {
     package var bytes: [UInt8]
     /// Of `bytes`; nil where nobody made one, and then they are read each time.
     package var fingerprint: Fingerprint?
+    /// `bytes` are missing, as the fingerprint says that they are what they were.
+    package private(set) var isUnread = false
 
     /// Tells two texts apart, made by whoever opened the file. Equal texts have equal ones; others differ but for a chance
     /// of 2^-64 that nobody who writes documents can raise, since the hash has a key of the process's own.
@@ -25,6 +27,11 @@ package struct SourceText: Hashable, Sendable {
         self.name = name
         self.bytes = bytes
         self.fingerprint = fingerprint
+    }
+
+    package init(unread name: String, fingerprint: Fingerprint) {
+        self.init(name: name, bytes: [], fingerprint: fingerprint)
+        isUnread = true
     }
 
     package init(name: String, text: String) { self.init(name: name, bytes: Array(text.utf8)) }
@@ -81,6 +88,7 @@ package func configuration(from sources: ConfigurationSources) throws(Configurat
 /// The same, letter by letter, without reading again what has not changed.
 /// - Parameter cache: what the last load without faults has read; replaced where this one has none. Two loads with one
 ///   cache share the storage of the rules of each group whose document is unchanged.
+/// - Throws: no fault at all where a text is needed that was not read (`DocumentCache.lacksText`).
 package func configuration(
     from sources: ConfigurationSources, reusing cache: inout DocumentCache
 ) throws(ConfigurationFaults) -> Configuration {
@@ -102,6 +110,10 @@ package func configuration(
         }
         drafts.add(document.drafts, diagnostics)
         children += document.children
+    }
+    if cache.lacksText {
+        cache.forgetThisLoad()
+        throw ConfigurationFaults([])
     }
     let hasLooseRules = children.contains { $0.kind == .securityRule }
     if hasLooseRules, cache.hasSettledRules {

@@ -15,6 +15,8 @@ package struct DocumentCache: Sendable {
     private var nextTags: KeptTags?
     /// Whether that load has taken rules as an earlier one left them.
     private(set) var hasSettledRules = false
+    /// Whether the last load needed a text that had not been read: then all of them have to be read.
+    package private(set) var lacksText = false
 
     fileprivate struct Kept: Sendable {
         var fingerprint: SourceText.Fingerprint
@@ -40,6 +42,7 @@ package struct DocumentCache: Sendable {
     /// Begins a load: forgets what was read with other settings.
     mutating func keepIfRead(with settings: Settings) {
         forgetThisLoad()
+        lacksText = false
         guard settings.defaults != defaults || settings.limits != limits else { return }
         documents = [:]
         (defaults, limits) = (settings.defaults, settings.limits)
@@ -55,6 +58,10 @@ package struct DocumentCache: Sendable {
             if kept.drafts.networkSecurityGroups.contains(where: { $0.settled != nil }) { hasSettledRules = true }
             next[source.name] = kept
             return (kept.drafts, [])
+        }
+        guard !source.isUnread else {
+            lacksText = true
+            return nil
         }
         let mark = diagnostics.mark
         let known = source.fingerprint == nil ? nil : documents[source.name]?.rules ?? KnownRules()
@@ -92,6 +99,10 @@ package struct DocumentCache: Sendable {
         {
             nextTags = kept
             return kept.file
+        }
+        guard source?.isUnread != true else {
+            lacksText = true
+            return nil
         }
         let mark = diagnostics.mark
         let file = ServiceTagFile(source, diagnostics)

@@ -51,6 +51,8 @@ extension Enforcer {
         do throws(KernelError) {
             try state.stageServiceTags(source.bytes)
         } catch { return .failure(.refused("the file cannot be kept, so nothing was changed: \(error)")) }
+        // The last good documents need not be those of the last load.
+        filesRead = KnownFiles()
         let outcome = enforce(policy, lastGood(with: source))
         record(outcome)
         switch outcome {

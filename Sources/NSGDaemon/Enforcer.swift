@@ -24,6 +24,10 @@ actor Enforcer {
     var numbering: RuleNumbering
     /// What the documents in force hold, so that a reload reads those that have changed.
     private var documents = DocumentCache()
+    /// Files of those of them that are kept as the last good ones.
+    private var files = KnownFiles()
+    /// The same, of the last load.
+    var filesRead = KnownFiles()
     /// The policy that live flows were last evaluated with (S6): the one in force, unless that failed.
     private var evaluated: Policy?
     /// An earlier run ended in the middle of an evaluation, with whatever policy.
@@ -135,8 +139,16 @@ actor Enforcer {
     private func load(
         from folder: String
     ) throws(ConfigurationFaults) -> (policy: Policy?, sources: ConfigurationSources) {
-        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags)
-        return try load(sources, reusing: &documents)
+        filesRead = files
+        let sources = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags, noting: &filesRead)
+        do throws(ConfigurationFaults) {
+            return try load(sources, reusing: &documents)
+        } catch {
+            guard documents.lacksText else { throw error }
+        }
+        filesRead = KnownFiles()
+        let all = try ConfigurationFolder.read(folder, serviceTags: state.serviceTags, noting: &filesRead)
+        return try load(all, reusing: &documents)
     }
 
     private func load(
@@ -270,14 +282,14 @@ actor Enforcer {
     /// Where our own objects were tampered with, names of their own replace them all.
     private func apply(_ wanted: Policy) -> Result<(Enforcement.Summary, Policy), Enforcement.Failure> {
         do throws(Enforcement.Failure) {
-            let summary = try enforcement.apply(wanted.ruleset)
+            let summary = try enforcement.apply(wanted.wanted)
             afterSwap(summary)
             return .success((summary, wanted))
         } catch let first {
             guard first.mayBeDamage, let again = rebuilt(wanted) else { return .failure(first) }
             if first.isSwapped { Clock.sleep(nanoseconds: Self.grace) }
             do throws(Enforcement.Failure) {
-                let summary = try enforcement.apply(again.ruleset)
+                let summary = try enforcement.apply(again.wanted)
                 afterSwap(summary)
                 journal.log(.warning, "our table was changed by somebody else and has been built anew: \(first)")
                 return .success((summary, again))
@@ -299,8 +311,10 @@ actor Enforcer {
 
     private func keepLastGood(_ sources: ConfigurationSources?) {
         guard let sources else { return }
+        files = KnownFiles()
         do throws(KernelError) {
             try state.lastGood.store(sources)
+            files = filesRead
         } catch {
             journal.log(.warning, "the documents cannot be kept for a start with faulty ones: \(error)")
         }
@@ -352,11 +366,10 @@ actor Enforcer {
         let elapsed = Clock.monotonic - swap.at
         if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
         lastSwap = nil
-        guard swap.leavesSomething else { return enforcement.prepare() }
-        guard let wanted = policy.withLock({ $0?.ruleset }) else { return }
+        guard swap.leavesSomething else { return }
+        guard let wanted = policy.withLock({ $0?.wanted }) else { return }
         do throws(KernelError) {
             _ = try enforcement.sweep(keeping: wanted)
-            enforcement.prepare()
             UnusedMemory.release()
         } catch {
             journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
@@ -373,7 +386,7 @@ actor Enforcer {
         reportUnfitDevices()
         guard let present = policy.withLock({ $0 }), before != deviceAddresses,
             present.configuration.estate.hasAddressesFromDevices,
-            let policy = compiled(present.configuration), policy.ruleset != present.ruleset
+            let policy = compiled(present.configuration), policy.wanted != present.wanted
         else { return }
         record(enforce(policy, nil))
     }

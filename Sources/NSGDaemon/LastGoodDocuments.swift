@@ -44,8 +44,11 @@ final class LastGoodDocuments: Sendable {
         for (role, source) in sources.byRole {
             let place = Place(role: role, name: source.name)
             if let before = present[place], holds(before, source) {
-                kept[place] = Kept(file: before.file, fingerprint: source.fingerprint)
+                kept[place] = Kept(file: before.file, fingerprint: source.fingerprint ?? before.fingerprint)
                 continue
+            }
+            guard !source.isUnread else {
+                throw KernelError(errno: 2, doing: "keep \(source.name)", explanation: "its text was not read")
             }
             number += 1
             try Files.write("\(folder)/\(number)", source.bytes, mode: 0o600)
@@ -62,7 +65,8 @@ final class LastGoodDocuments: Sendable {
 
     private func holds(_ kept: Kept, _ source: SourceText) -> Bool {
         if let fingerprint = kept.fingerprint, fingerprint == source.fingerprint { return true }
-        return (try? Files.read("\(folder)/\(kept.file)", limit: source.bytes.count)) == source.bytes
+        return !source.isUnread
+            && (try? Files.read("\(folder)/\(kept.file)", limit: source.bytes.count)) == source.bytes
     }
 
     private func writeIndex(_ sources: ConfigurationSources, _ kept: [Place: Kept]) throws(KernelError) {

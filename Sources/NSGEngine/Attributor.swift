@@ -11,8 +11,10 @@ package struct Attributor: Sendable {
     }
     /// What has been worked out for packets so far, as they come by the thousand and are much alike.
     var known = KnownSides()
-    /// What records say of each numbered rule, made once: a record is made for each packet.
+    /// What records say of numbered rules that packets have met, made once: a record is made for each packet.
     private var rules: [RuleNumber: StageRecord] = [:]
+    /// Of bound interfaces.
+    private var lists: [PolicyList] = []
     private(set) var bindingsByAddress: [IPAddress: [Binding]] = [:]
     /// The virtual networks of bound interfaces.
     private(set) var networks: [ResourceID: ResourceID] = [:]
@@ -30,20 +32,7 @@ package struct Attributor: Sendable {
     private mutating func index() {
         known = KnownSides()
         rules = [:]
-        for (number, rule) in policy.numbering.rules {
-            rules[number] = StageRecord(
-                level: rule.kind == .admin ? .admin : rule.kind == .platform ? .platform : .nic,
-                rule: RuleReference(owner: rule.owner, name: rule.name, kind: rule.kind),
-                groupGUID: policy.estate.guid(ofOwner: rule.owner),
-                priority: Priority(rule.priority), access: rule.access)
-        }
-        for list in policy.book.boundLists {
-            for rule in list.rules.map(\.rule) {
-                guard let location = rule.location, let number = policy.numbering.number(of: rule)
-                else { continue }
-                rules[number]?.location = location
-            }
-        }
+        lists = policy.book.boundLists
         bindingsByAddress = [:]
         networks = [:]
         for binding in policy.estate.bindings {
@@ -57,9 +46,9 @@ package struct Attributor: Sendable {
 
     /// What a label says of one side. Nil where it holds a number that no rule has: two rules wrote into one slot of a
     /// connection that was there before the policy.
-    func judgement(of side: Side, label: UInt128) -> Judgement? {
+    mutating func judgement(of side: Side, label: UInt128) -> Judgement? {
         let numbers = LabelSlot.all.filter { $0.side == side.side }.compactMap { FlowLabel.number(in: $0, of: label) }
-        guard numbers.allSatisfy({ rules[$0] != nil }) else { return nil }
+        guard numbers.allSatisfy({ policy.numbering.rules[$0] != nil }) else { return nil }
         let levels: [PolicyLevel] = [.admin] + (side.direction == .inbound ? [.subnet, .nic] : [.nic, .subnet])
         let stages = levels.compactMap { level in
             FlowLabel.number(in: LabelSlot(side: side.side, level: level), of: label).flatMap { stage(level, $0) }
@@ -68,10 +57,31 @@ package struct Attributor: Sendable {
     }
 
     /// Nil for a number that no rule has.
-    func stage(_ level: PolicyLevel, _ number: RuleNumber) -> StageRecord? {
-        var record = rules[number]
+    mutating func stage(_ level: PolicyLevel, _ number: RuleNumber) -> StageRecord? {
+        var record = rules[number] ?? record(of: number)
+        rules[number] = record
         record?.level = level
         return record
+    }
+
+    private func record(of number: RuleNumber) -> StageRecord? {
+        guard let rule = policy.numbering.rules[number] else { return nil }
+        var record = StageRecord(
+            level: rule.kind == .admin ? .admin : rule.kind == .platform ? .platform : .nic,
+            rule: RuleReference(owner: rule.owner, name: rule.name, kind: rule.kind),
+            groupGUID: policy.estate.guid(ofOwner: rule.owner),
+            priority: Priority(rule.priority), access: rule.access)
+        record.location = location(of: number, rule.direction)
+        return record
+    }
+
+    /// Where the rule stands in the documents. O(rules).
+    private func location(of number: RuleNumber, _ direction: Direction) -> SourceLocation? {
+        for list in lists where list.key.direction == direction {
+            guard let index = policy.numbering.numbers(of: list)?.firstIndex(of: number) else { continue }
+            if let location = list.rules[index].rule.location { return location }
+        }
+        return nil
     }
 
     /// What the evaluator says of one side that a packet has passed.
@@ -95,7 +105,9 @@ package struct Attributor: Sendable {
 
     /// What the side says that refused a packet: the kernel names the rule that did, the evaluator those around it.
     /// Where the two disagree, the policy changed in between: then only what the kernel named is known.
-    func judgement(of side: Side, _ flow: FlowTuple, deniedAt slot: LabelSlot, by number: RuleNumber) -> Judgement {
+    mutating func judgement(of side: Side, _ flow: FlowTuple, deniedAt slot: LabelSlot, by number: RuleNumber)
+        -> Judgement
+    {
         guard let kernel = stage(slot.level, number) else { return Judgement() }
         if kernel.rule.kind == .platform { return .platform }
         var stages = decision(of: side, flow).map(derived) ?? []

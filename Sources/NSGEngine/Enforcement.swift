@@ -25,12 +25,6 @@ package struct Enforcement {
         return present == trusted.generation
     }
 
-    /// Derives what the next change needs to know of the table in force; for when nobody waits.
-    package mutating func prepare() {
-        guard let ruleset = trusted?.ruleset, trusted?.index == nil else { return }
-        trusted?.index = RulesetIndex(of: ruleset)
-    }
-
     /// What one application sent.
     package struct Summary: Hashable, Sendable {
         package var skeleton = 0
@@ -69,52 +63,60 @@ package struct Enforcement {
         }
     }
 
+    package mutating func apply(_ wanted: Ruleset) throws(Failure) -> Summary { try apply(ComposedRuleset(wanted)) }
+
     /// Skeleton, new generation, swap. After a failure the old policy is in force as before, or the new one wholly.
-    package mutating func apply(_ wanted: Ruleset) throws(Failure) -> Summary {
+    package mutating func apply(_ wanted: ComposedRuleset) throws(Failure) -> Summary {
         var summary = Summary()
-        var sent: (change: Change, reached: Generation)?
+        var sent: (change: Change, table: SettledTable, reached: Generation)?
         for attempt in 1...Self.attempts {
             do throws(KernelError) {
-                let known = try present(in: wanted.table)
-                let change = Change(from: known.table.ruleset, to: wanted, index: known.table.index)
+                let (change, table, generation, isRead) = try plan(wanted)
                 if change.isEmpty, summary.isUnchanged {
                     // What was read just now proves the kernel's table already; what is trusted, its number.
-                    let generation = known.isRead ? known.table.generation : try store.generation()
-                    guard generation == known.table.generation else {
-                        trusted = nil
-                        continue
-                    }
+                    let present = isRead ? generation : try store.generation()
+                    guard present == generation else { continue }
                     // What is wanted, of which there is a copy already.
-                    trusted = TrustedTable(
-                        ruleset: change.result, index: known.table.index, generation: known.table.generation)
+                    trusted = TrustedTable(table: table, generation: generation)
                     return summary
                 }
                 try store.check(change)
-                trusted = nil
                 summary.skeleton += change.skeleton.count
                 summary.build += change.build.count
                 summary.swap += change.swap.count
                 summary.sweep = change.sweep.count
-                sent = (change, try commit(change, table: wanted.table, from: known.table.generation))
+                sent = (change, table, try commit(change, table: wanted.table, from: generation))
                 break
             } catch {
-                trusted = nil
                 guard error.mayHavePassed, attempt < Self.attempts else { throw .refused(error) }
             }
         }
         if let sent, try isConfirmed(sent.change, at: sent.reached) {
-            trusted = TrustedTable(ruleset: sent.change.result, generation: sent.reached, sweep: sent.change.sweep)
+            trusted = TrustedTable(table: sent.table, generation: sent.reached, sweep: sent.change.sweep)
         } else {
             try confirm(wanted)
         }
         return summary
     }
 
-    /// What the kernel holds, and whether it was asked: it is not where what is known of it leaves nothing to take out.
-    private func present(in table: String) throws(KernelError) -> (table: TrustedTable, isRead: Bool) {
-        if let trusted, trusted.sweep.isEmpty, trusted.ruleset?.table ?? table == table { return (trusted, false) }
-        let (ruleset, generation) = try store.dump(table: table)
-        return (TrustedTable(ruleset: ruleset, generation: generation), true)
+    /// A change from what the kernel holds, what it leaves there, and whether the kernel was asked: it is not where what is known of it leaves nothing
+    /// to take out.
+    private mutating func plan(
+        _ wanted: ComposedRuleset
+    ) throws(KernelError) -> (change: Change, leaves: SettledTable, from: Generation, isRead: Bool) {
+        if var known = takeTrusted(), known.sweep.isEmpty, known.table.ruleset.table == wanted.table {
+            return (known.table.change(to: wanted), known.table, known.generation, false)
+        }
+        let (ruleset, generation) = try store.dump(table: wanted.table)
+        let change = Change(from: ruleset, to: wanted.ruleset)
+        return (change, SettledTable(after: change, to: wanted), generation, true)
+    }
+
+    /// Without a second reference to it, so that it can be changed in place.
+    private mutating func takeTrusted() -> TrustedTable? {
+        var taken: TrustedTable?
+        swap(&taken, &trusted)
+        return taken
     }
 
     /// - Returns: the number that these commits must have left.
@@ -164,7 +166,7 @@ package struct Enforcement {
     private static let readElements = 4096
 
     /// Reads the whole table back and compares it with what is wanted.
-    private mutating func confirm(_ wanted: Ruleset) throws(Failure) {
+    private mutating func confirm(_ wanted: ComposedRuleset) throws(Failure) {
         let present: Ruleset?
         let generation: Generation
         do throws(KernelError) {
@@ -172,31 +174,36 @@ package struct Enforcement {
         } catch {
             throw .unconfirmed(error)
         }
-        let change = Change(from: present, to: wanted)
+        let change = Change(from: present, to: wanted.ruleset)
         let missing = change.skeleton + change.build + change.swap
         guard missing.isEmpty else { throw .differs(missing) }
-        trusted = TrustedTable(ruleset: change.result, generation: generation, sweep: change.sweep)
+        trusted = TrustedTable(
+            table: SettledTable(after: change, to: wanted), generation: generation, sweep: change.sweep)
+    }
+
+    package mutating func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
+        try sweep(keeping: ComposedRuleset(wanted))
     }
 
     /// Takes out what nothing refers to any more, and makes the last change in sets that nothing looks into any more. At
     /// least 100 ms after the swap, so that packets in flight have left it. Does nothing where the wanted policy is not
     /// in force: what it would edit may be what packets meet.
-    package mutating func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
+    package mutating func sweep(keeping wanted: ComposedRuleset) throws(KernelError) -> Int {
         if let count = try sweepTrusted() { return count }
         let (inForce, generation) = try store.dump(table: wanted.table)
         guard let inForce else { return 0 }
-        let change = Change(from: inForce, to: wanted)
+        let change = Change(from: inForce, to: wanted.ruleset)
         guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty else { return 0 }
         let reached = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
-        trusted = TrustedTable(ruleset: change.result, generation: reached)
+        trusted = TrustedTable(table: SettledTable(after: change, to: wanted), generation: reached)
         return change.sweep.count
     }
 
     /// What the last swap left, as long as nobody has changed anything since; nil where that is not so.
     private mutating func sweepTrusted() throws(KernelError) -> Int? {
-        guard var known = trusted, let table = known.ruleset?.table else { return nil }
-        if known.sweep.isEmpty { return 0 }
-        trusted = nil
+        if trusted?.sweep.isEmpty == true { return 0 }
+        guard var known = takeTrusted() else { return nil }
+        let table = known.table.ruleset.table
         do throws(KernelError) {
             known.generation = try store.commitInParts(known.sweep, table: table, expecting: known.generation)
         } catch {
@@ -256,8 +263,7 @@ package struct Enforcement {
     /// Elements of sets that expire may come beside any change of anybody's, and are no part of what is known of the
     /// table; its number moves with them.
     private mutating func commitMarks(_ operations: [Operation], table: String) throws(KernelError) {
-        if var known = trusted {
-            trusted = nil
+        if var known = takeTrusted() {
             do throws(KernelError) {
                 known.generation = try store.commitInParts(operations, table: table, expecting: known.generation)
                 trusted = known

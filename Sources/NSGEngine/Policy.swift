@@ -12,7 +12,7 @@ package struct Policy: Sendable {
     package let evaluator: Evaluator
     package let names: ChainNames
     package let numbering: RuleNumbering
-    package let ruleset: Ruleset
+    package let wanted: ComposedRuleset
     package let statistics: CompilerStatistics
     private let lists: CompiledLists
     private let bindings: [String: Binding]
@@ -38,11 +38,13 @@ package struct Policy: Sendable {
         let flowLogs = configuration.settings.flowLogs
         let options = CompilerOptions(packetLogGroup: flowLogs.isEnabled ? flowLogs.nflogGroup : nil, salt: salt)
         let compiled = PolicyCompiler(book, numbering: numbering, options: options).compiled(after: earlier?.lists)
-        (ruleset, statistics, lists) = (compiled.ruleset, compiled.statistics, compiled.lists)
+        (wanted, statistics, lists) = (compiled.wanted, compiled.statistics, compiled.lists)
         bindings = Dictionary(estate.bindings.map { ($0.device, $0) }) { first, _ in first }
     }
 
     package var estate: Estate { book.estate }
+    /// All of it at once. O(objects).
+    package var ruleset: Ruleset { wanted.ruleset }
     package func binding(ofDevice name: String) -> Binding? { bindings[name] }
 }
 

@@ -4,11 +4,9 @@ import Nftables
 /// kernel's ruleset had after the last of them. Every commit of anybody moves that number, and a commit that expects
 /// another one is refused; so as long as it stands, the table is as we left it (docs/decisions/0006).
 struct TrustedTable {
-    /// Nil where there is no table.
-    var ruleset: Ruleset?
-    /// Of the ruleset, once it has been derived.
-    var index: RulesetIndex?
+    /// As it is once `sweep` has been carried out.
+    var table: SettledTable
     var generation: Generation
-    /// What the last swap left to take out; the ruleset is what stays then.
+    /// What the last swap left to take out.
     var sweep: [Operation] = []
 }

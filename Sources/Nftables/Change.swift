@@ -21,21 +21,33 @@ package struct Change: Hashable, Sendable {
     /// What the kernel holds when all of it is done: the wanted ruleset, under the names that are in force, and the twins
     /// of paired sets. Shares its storage with the wanted one.
     package private(set) var result: Ruleset
+    /// Sets in it that no rule looks into.
+    package private(set) var spares: Set<SetName>
 
     package var isEmpty: Bool { skeleton.isEmpty && build.isEmpty && swap.isEmpty && sweep.isEmpty }
 
     /// - Parameters:
     ///   - inForce: what the kernel holds, or nil where there is no table.
-    ///   - index: of what the kernel holds, where it is at hand.
-    package init(from inForce: Ruleset?, to wanted: Ruleset, index: RulesetIndex? = nil) {
+    package init(from inForce: Ruleset?, to wanted: Ruleset) {
+        self.init(from: inForce, to: wanted, TableFacts(of: inForce ?? Ruleset(table: wanted.table)))
+    }
+
+    /// - Parameters:
+    ///   - inForce: all of it, or that part of it which is not in the wanted one as it is.
+    ///   - facts: of all that the kernel holds.
+    ///   - mentions: how often chains are named in all that is wanted, where `wanted` is a part of it.
+    init(
+        from inForce: Ruleset?, to wanted: Ruleset, _ facts: TableFacts,
+        mentions: (() -> [ChainName: Int])? = nil
+    ) {
         let old = inForce ?? Ruleset(table: wanted.table)
-        let facts = LazyIndex(of: old, known: index)
         let pairs = PairedSets(of: wanted, in: old, facts)
-        let wanted = pairs.ruleset.rebased(onto: old, facts)
+        let wanted = pairs.ruleset.rebased(onto: old, facts, mentions: mentions)
         let difference = RulesetDifference(from: old, to: wanted)
         result = wanted
         result.isDormant = false
         for spare in pairs.spares { result.sets[spare.name] = spare }
+        spares = Set(pairs.spares.map(\.name))
         for (name, timeout) in old.timeouts where wanted.timeouts[name] == nil { result.timeouts[name] = timeout }
         if inForce == nil { skeleton.append(.addTable) }
         let entered = Self.chainsReached(fromBaseChainsOf: wanted)
@@ -51,6 +63,15 @@ package struct Change: Hashable, Sendable {
         openBaseChains(of: old, absentFrom: wanted)
         sweepObjects(difference, bringing: pairs.spares, of: old)
         if old.isDormant { swap.insert(.wakeTable, at: 0) }
+    }
+
+    /// Makes the change of a part that of the whole.
+    /// - Parameters:
+    ///   - whole: the result.
+    ///   - others: spares of other parts.
+    mutating func takeOver(_ whole: Ruleset, besides others: Set<SetName>) {
+        result = whole
+        spares.formUnion(others)
     }
 
     /// Base chains and what they jump to without passing a trampoline, the trampolines included.
@@ -82,10 +103,10 @@ package struct Change: Hashable, Sendable {
         }
     }
 
-    private mutating func addTimeouts(from old: Ruleset, to wanted: Ruleset, _ facts: LazyIndex) {
+    private mutating func addTimeouts(from old: Ruleset, to wanted: Ruleset, _ facts: TableFacts) {
         let timeouts = wanted.timeouts.values.filter { old.timeouts[$0.name] != $0 }.sorted { $0.name < $1.name }
         for timeout in timeouts {
-            if old.timeouts[timeout.name] != nil, !facts.value.timeoutsInUse.contains(timeout.name) {
+            if old.timeouts[timeout.name] != nil, !facts.isInUse(timeout.name) {
                 build.append(.deleteTimeout(timeout.name))
             }
             build.append(.addTimeout(timeout))
@@ -95,11 +116,11 @@ package struct Change: Hashable, Sendable {
     /// Plain sets and maps of numbers; maps of verdicts wait for the chains they lead to.
     /// - Parameter edited: sets and maps that are edited element by element where they are there.
     private mutating func addSets(
-        _ sets: [NamedSet], besides old: Ruleset, _ facts: LazyIndex, editing edited: Set<SetName>
+        _ sets: [NamedSet], besides old: Ruleset, _ facts: TableFacts, editing edited: Set<SetName>
     ) {
         // Left behind, half filled, by a change that was interrupted: nothing looks into it.
         for set in sets where old.sets[set.name] != nil && !edited.contains(set.name) {
-            if !facts.value.setsInUse.contains(set.name) { build.append(.deleteSet(set.name)) }
+            if !facts.isInUse(set.name) { build.append(.deleteSet(set.name)) }
         }
         for set in sets where !set.isVerdictMap {
             build += edited.contains(set.name) ? Self.bringing(old.sets[set.name], to: set) : Self.adding(set)
@@ -135,9 +156,9 @@ package struct Change: Hashable, Sendable {
 
     /// Chains with names of their own. One that no packet comes to was left behind, half filled, by a change that was
     /// interrupted, whatever else that left behind leads to it.
-    private mutating func changeChains(_ changed: [(old: Chain, new: Chain)], _ facts: LazyIndex) {
+    private mutating func changeChains(_ changed: [(old: Chain, new: Chain)], _ facts: TableFacts) {
         for (present, chain) in changed where present.attachpoint == chain.attachpoint {
-            if chain.attachpoint == nil, !chain.name.isTrampoline, !facts.value.chainsReached.contains(chain.name) {
+            if chain.attachpoint == nil, !chain.name.isTrampoline, !facts.isReached(chain.name) {
                 build.append(.flushChain(chain.name))
                 build += chain.rules.map { .addRule($0, to: chain.name) }
             } else {

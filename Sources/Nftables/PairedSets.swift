@@ -55,19 +55,18 @@ struct PairedSets {
     /// The other of each pair, with the same content; after the swap nothing looks into it.
     private(set) var spares: [NamedSet] = []
 
-    init(of wanted: Ruleset, in old: Ruleset, _ index: LazyIndex) {
+    init(of wanted: Ruleset, in old: Ruleset, _ facts: TableFacts) {
         ruleset = wanted
         let paired = wanted.sets.values.filter(\.isPaired).sorted { $0.name < $1.name }
         guard !paired.isEmpty else { return }
-        let (reached, mentioned) = (index.value.setsReached, index.value.setsInUse)
         var newNames: [SetName: SetName] = [:]
         for set in paired {
             let names = set.name.pairNames.filter { $0 == set.name || wanted.sets[$0] == nil }
-            let name = Self.choice(of: names, for: set, in: old, reached: reached, mentioned: mentioned)
+            let name = Self.choice(of: names, for: set, in: old, facts)
             ruleset.sets[set.name] = nil
             ruleset.sets[name] = set.named(name)
             if name != set.name { newNames[set.name] = name }
-            if !reached.contains(name) { edited.insert(name) }
+            if !facts.isReached(name) { edited.insert(name) }
             if let spare = names.prefix(2).first(where: { $0 != name }) { spares.append(set.named(spare)) }
         }
         if !newNames.isEmpty { ruleset.renameSets(newNames) }
@@ -76,14 +75,14 @@ struct PairedSets {
     /// The one in force where its content is right; else one that nothing in force looks into, best one that holds the
     /// content already.
     private static func choice(
-        of names: [SetName], for set: NamedSet, in old: Ruleset, reached: Set<SetName>, mentioned: Set<SetName>
+        of names: [SetName], for set: NamedSet, in old: Ruleset, _ facts: TableFacts
     ) -> SetName {
         let right = names.filter { old.sets[$0]?.isEquivalent(to: set) == true }
-        if let inForce = right.first(where: reached.contains) ?? right.first { return inForce }
+        if let inForce = right.first(where: facts.isReached) ?? right.first { return inForce }
         return names.first { name in
             guard let present = old.sets[name] else { return true }
             // Of another kind, it has to be deleted first, which the kernel refuses while any rule names it.
-            return !reached.contains(name) && (present.isEditable(to: set) || !mentioned.contains(name))
+            return !facts.isReached(name) && (present.isEditable(to: set) || !facts.isInUse(name))
         } ?? set.name
     }
 }

@@ -5,12 +5,16 @@ extension Ruleset {
     /// A chain that a trampoline leads to is named after its content when it is built (`LIST.HASH`); edited later, it
     /// keeps that name. So a name that is in force may hold other content than its hash says: then the new chain is
     /// edited, or takes a name of its own.
-    func rebased(onto old: Ruleset, _ index: LazyIndex) -> Ruleset {
+    ///
+    /// - Parameter mentions: how often chains are named in the ruleset that this one is a part of.
+    func rebased(
+        onto old: Ruleset, _ facts: TableFacts, mentions: (() -> [ChainName: Int])? = nil
+    ) -> Ruleset {
         let trampolines = chains.keys.filter { $0.isTrampoline && !leadsToTheSame($0, in: old) }.sorted()
         if trampolines.isEmpty { return self }
         var rebased = self
-        let mentioned = mentions
-        let mentionedBefore = index.value.mentions
+        let mentioned = mentions?() ?? self.mentions
+        let mentionedBefore = facts.mentions
         let edits = edits(of: old, trampolines, mentioned, mentionedBefore)
         for trampoline in trampolines {
             guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1 else {
@@ -75,7 +79,7 @@ extension Ruleset {
     private static let mostEditsOfChain = 64
     private static let mostEdits = 1000
 
-    private func goal(of trampoline: ChainName) -> ChainName? {
+    func goal(of trampoline: ChainName) -> ChainName? {
         guard let rules = chains[trampoline]?.rules, rules.count == 1,
             case .verdict(.goto(let target))? = rules[0].steps.first
         else { return nil }

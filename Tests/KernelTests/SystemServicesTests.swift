@@ -1,4 +1,5 @@
 import Glibc
+import NSGConfig
 import NetworkTypes
 import TestSupport
 import Testing
@@ -11,6 +12,36 @@ import Testing
         try Files.createFolder(folder, mode: 0o700)
         defer { _ = try? run(["rm", "-r", folder]) }
         try body(folder)
+    }
+
+    @Test("a document is read again after any change, and while it is too new to tell")
+    func readsWhatChanged() throws {
+        try Self.withFolder { folder in
+            try Files.createFolder("\(folder)/policy.d")
+            let (one, two) = ("\(folder)/policy.d/1.json", "\(folder)/policy.d/2.json")
+            try Files.write(one, Array("{}".utf8))
+            try Files.write(two, Array("[]".utf8))
+            var files = KnownFiles()
+            /// Names of the documents that were read.
+            func read(after seconds: UInt64) throws -> [String] {
+                let now = Clock.sinceEpoch + seconds * 1_000_000_000
+                return try ConfigurationFolder.read(folder, serviceTags: nil, noting: &files, at: now).policies
+                    .filter { !$0.isUnread }.map(\.name)
+            }
+            let both = ["policy.d/1.json", "policy.d/2.json"]
+            let (new, again, first, known) = (
+                try read(after: 0), try read(after: 0), try read(after: 10), try read(after: 10)
+            )
+            #expect(new == both && again == both && first == both && known == [])
+            // Of another size; by another file; and gone.
+            try Files.write(one, Array("[ ]".utf8))
+            let written = try read(after: 10)
+            try Files.replace(two, with: Array("{}".utf8))
+            let replaced = try read(after: 10)
+            try Files.remove(one)
+            let rest = try read(after: 10)
+            #expect(written == ["policy.d/1.json"] && replaced == ["policy.d/2.json"] && rest == [])
+        }
     }
 
     @Test("what is written is read, listed and replaced")

@@ -31,6 +31,43 @@ struct DocumentCacheTests {
         #expect(faulty < 40, "seed \(seed): every step had faults")
     }
 
+    @Test(
+        "texts that are as they were need not be there; where one is needed all the same, that is said",
+        arguments: UInt64(0)..<24)
+    func withoutTexts(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        var documents = EditedDocuments()
+        var cache = DocumentCache()
+        var before: ConfigurationSources?
+        var spared = 0
+        for step in 0..<40 {
+            documents.edit(using: &random)
+            let sources = documents.sources
+            let expected = Result { () throws(ConfigurationFaults) in try configuration(from: sources) }
+            let few = sources.sparing(before)
+            var found = Result { () throws(ConfigurationFaults) in try configuration(from: few, reusing: &cache) }
+            if cache.lacksText {
+                guard case .failure(let faults) = found else {
+                    Issue.record("seed \(seed), step \(step): read without a text")
+                    continue
+                }
+                #expect(faults.faults.isEmpty)
+                found = Result { () throws(ConfigurationFaults) in try configuration(from: sources, reusing: &cache) }
+            } else if few != sources {
+                spared += 1
+            }
+            switch (expected, found) {
+            case (.success(let one), .success(let other)):
+                #expect(one == other, "seed \(seed), step \(step)")
+                before = sources
+            case (.failure(let one), .failure(let other)):
+                #expect(one.faults == other.faults, "seed \(seed), step \(step)")
+            default: Issue.record("seed \(seed), step \(step): faulty one way alone")
+            }
+        }
+        #expect(spared > 0, "seed \(seed): all were read at every step")
+    }
+
     @Test("a group whose document has not changed keeps its storage, and its lists their versions")
     func shares() throws {
         var documents = EditedDocuments()
@@ -79,6 +116,21 @@ struct DocumentCacheTests {
             }
             book = found
         }
+    }
+}
+
+extension ConfigurationSources {
+    /// Without the documents of policy and the tags that were the same before.
+    fileprivate func sparing(_ before: ConfigurationSources?) -> ConfigurationSources {
+        let known = Set((before.map { $0.policies + [$0.serviceTags].compactMap(\.self) } ?? []))
+        func spared(_ source: SourceText) -> SourceText {
+            guard known.contains(source), let fingerprint = source.fingerprint else { return source }
+            return SourceText(unread: source.name, fingerprint: fingerprint)
+        }
+        var sources = self
+        sources.policies = policies.map(spared)
+        sources.serviceTags = serviceTags.map(spared)
+        return sources
     }
 }
 

@@ -42,7 +42,6 @@ import Testing
             #expect(summary.swap > 0 && summary.skeleton == 0)
             let swept = try enforcement.sweep(keeping: wanted)
             #expect(swept == summary.sweep && Self.isInForce(wanted, in: store), "\(edit)")
-            enforcement.prepare()
             let again = try enforcement.apply(wanted)
             #expect(again.isUnchanged)
         }

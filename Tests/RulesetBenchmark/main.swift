@@ -119,13 +119,11 @@ var enforcement = Enforcement(store: store)
 let start = policy.ruleset
 _ = try milliseconds("apply to nothing") { try enforcement.apply(start) }
 _ = try milliseconds("sweep") { try enforcement.sweep(keeping: start) }
-milliseconds("prepare") { enforcement.prepare() }
 for number in 0..<edits {
     policy.edited = [.init(list: number % 10, rule: 7 * number)]
     let wanted = policy.ruleset
     _ = try milliseconds("one rule: apply") { try enforcement.apply(wanted) }
     _ = try milliseconds("one rule: sweep") { try enforcement.sweep(keeping: wanted) }
-    milliseconds("one rule: prepare") { enforcement.prepare() }
 }
 _ = try store.commit([.deleteTable], table: table, expecting: nil)
 

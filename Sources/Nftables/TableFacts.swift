@@ -1,8 +1,5 @@
-/// What of a ruleset names what: derived from all of it, in some 10 ms for 50,000 rules. Whoever keeps a ruleset that
-/// the kernel holds keeps this beside it, so that the next change does not derive it again.
-package struct RulesetIndex: Sendable {
-    /// How often each chain is named by a rule or a map.
-    let mentions: [ChainName: Int]
+/// What of a ruleset looks into what, and what packets come to: derived from all of it.
+private struct RulesetIndex {
     /// Sets and maps that a rule looks into.
     let setsInUse: Set<SetName>
     /// Those of them, and the chains, that packets come to: on the way from base chains, through rules and maps.
@@ -11,8 +8,7 @@ package struct RulesetIndex: Sendable {
     /// Time-outs that a rule gives.
     let timeoutsInUse: Set<TimeoutName>
 
-    package init(of ruleset: Ruleset) {
-        mentions = ruleset.mentions
+    init(of ruleset: Ruleset) {
         var (sets, timeouts): (Set<SetName>, Set<TimeoutName>) = ([], [])
         for chain in ruleset.chains.values {
             for rule in chain.rules {
@@ -32,21 +28,38 @@ package struct RulesetIndex: Sendable {
     }
 }
 
-/// An index that is derived when it is first asked for.
-final class LazyIndex {
+/// What there is to know of a table in force, derived when it is first asked for.
+final class TableFacts {
     private let ruleset: Ruleset
-    private var known: RulesetIndex?
+    /// Of a table that we have left settled: sets that no rule looks into. Packets come to all else, as the compiler makes
+    /// nothing that they do not come to; were there such a thing, it would be changed like one in use.
+    private let spares: Set<SetName>?
+    private lazy var index = RulesetIndex(of: ruleset)
+    /// How often each chain is named by a rule or a map.
+    private(set) lazy var mentions = ruleset.mentions
 
-    init(of ruleset: Ruleset, known: RulesetIndex?) {
+    init(of ruleset: Ruleset, spares: Set<SetName>? = nil) {
         self.ruleset = ruleset
-        self.known = known
+        self.spares = spares
     }
 
-    var value: RulesetIndex {
-        if let known { return known }
-        let index = RulesetIndex(of: ruleset)
-        known = index
-        return index
+    /// Whether packets come to a chain.
+    func isReached(_ name: ChainName) -> Bool {
+        spares == nil ? index.chainsReached.contains(name) : ruleset.chains[name] != nil
+    }
+
+    /// Whether packets come to a rule that looks into a set.
+    func isReached(_ name: SetName) -> Bool {
+        guard let spares else { return index.setsReached.contains(name) }
+        return ruleset.sets[name] != nil && !spares.contains(name)
+    }
+
+    /// Whether any rule looks into a set.
+    func isInUse(_ name: SetName) -> Bool { spares == nil ? index.setsInUse.contains(name) : isReached(name) }
+
+    /// Whether any rule gives a time-out.
+    func isInUse(_ name: TimeoutName) -> Bool {
+        spares == nil ? index.timeoutsInUse.contains(name) : ruleset.timeouts[name] != nil
     }
 }
 
