@@ -206,7 +206,23 @@ extension KernelRulesetStore {
     }
 
     /// Nil where there is an element that none of ours can be.
+    ///
+    /// A large hash that was filled a moment ago is still being moved to a larger table (`rhashtable`), without a new
+    /// number of the ruleset. A dump meanwhile, which goes on by how many elements it has given, gives some twice and
+    /// leaves out as many; so it is done again.
     func readElements(
+        of set: NamedSet, table: String, _ reader: inout ExpressionReader
+    ) throws(KernelError) -> [SetElement]? {
+        for _ in 0..<16 {
+            guard let elements = try readElementsOnce(of: set, table: table, &reader) else { return nil }
+            if set.isInterval || elements.count < 2 { return elements }
+            if !(1..<elements.count).contains(where: { elements[$0].key == elements[$0 - 1].key }) { return elements }
+        }
+        throw KernelError(
+            errno: 4, doing: "read set \(set.name): the kernel moved its elements during each of 16 attempts")
+    }
+
+    private func readElementsOnce(
         of set: NamedSet, table: String, _ reader: inout ExpressionReader
     ) throws(KernelError) -> [SetElement]? {
         try requireName(set.name.description, of: "set")
