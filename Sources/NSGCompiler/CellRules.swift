@@ -76,17 +76,15 @@ struct CellRules {
             points: points.isEmpty
                 ? nil
                 : builder.map(
-                    "\(base)/points", keyType: Self.cellType, isInterval: false, values: .numbers, keepsName: true,
+                    "\(base)/points", keyType: Classification.cellType, isInterval: false, values: .numbers, keepsName: true,
                     points),
             ranges: ranges.isEmpty
                 ? nil
-                : builder.map("\(base)/ranges", keyType: Self.cellType, values: .numbers, keepsName: true, ranges),
+                : builder.map("\(base)/ranges", keyType: Classification.cellType, values: .numbers, keepsName: true, ranges),
             outcomes: builder.map(
-                "\(base)/outcomes", keyType: .integer(width: 4), isInterval: false, values: .verdicts, keepsName: true,
+                "\(base)/outcomes", keyType: Classification.outcomeType, isInterval: false, values: .verdicts, keepsName: true,
                 verdicts))
     }
-
-    private static let cellType = KeyType.integer(width: 12)
 
     /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two names
     /// that would give one number, the second has the next one that is free.

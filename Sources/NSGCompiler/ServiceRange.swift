@@ -1,5 +1,6 @@
 import NSGModel
 import NetworkTypes
+import Nftables
 
 /// Protocols and ports in one line, without gaps: what a packet's protocol and port are looked up by (`CellTable`).
 ///
@@ -41,10 +42,10 @@ struct ServiceRange: Equatable {
 
     // MARK: Keys
 
-    /// As the kernel compares them (`Nftables.Classification`): 4 bytes of the protocol, 4 of the port.
+    /// As the kernel compares them.
     static func key(of service: UInt32, in group: UInt32) -> UInt128 {
-        let (number, port) = (UInt128(service / width), UInt128(service % width))
-        return UInt128(group) << 64 | number << 56 | (port == 0x1_0000 ? 0xffff_ffff : port << 16)
+        Classification.key(
+            class: group, protocol: UInt8(service / width), port: UInt16(exactly: service % width))
     }
 
     func keys(in group: UInt32) -> ClosedRange<UInt128> {
