@@ -164,17 +164,34 @@ struct DaemonRestartTests {
             // At least one kill met a change that had begun, or the moments missed it.
             #expect(outcomes.contains(true), "no kill fell into a commit of \(duration) s")
 
-            let compiled = try daemon.control("compile")
-            #expect(compiled.status == 0)
-            let wanted = try network.objects(loading: compiled.output)
-            var present: [String] = []
-            let isSwept = try eventually {
-                present = try TestNetwork.objects(in: network.router)
-                return present == wanted
-            }
-            #expect(isSwept, "\(Set(present).symmetricDifference(wanted).sorted().prefix(4))")
-            #expect(wanted.count > 500)
+            // What all that left behind is swept: the table is the one that a first load makes.
+            let left = try Self.sweptTable(of: daemon, in: network)
+            daemon.kill()
+            try network.router.run(["nft", "delete", "table", "inet", "nsgd"])
+            daemon = try network.startDaemon()
+            let fresh = try Self.sweptTable(of: daemon, in: network)
+            #expect(left == fresh, "\(Set(left).symmetricDifference(fresh).sorted().prefix(4))")
+            #expect(left.count > 500)
         }
+    }
+
+    /// Once it has the chains of the policy and no others, and both sets of each pair hold the same.
+    private static func sweptTable(of daemon: DaemonUnderTest, in network: TestNetwork) throws -> [String] {
+        let compiled = try daemon.control("compile")
+        #expect(compiled.status == 0)
+        let heads = { (objects: [String]) in objects.map { $0.prefix { $0 != "\n" } } }
+        let chains = { (texts: [Substring]) in
+            Set(texts.filter { $0.hasPrefix("\tchain ") }.map { $0.split(separator: " ")[1] })
+        }
+        let wanted = chains(compiled.output.split(separator: "\n"))
+        var objects: [String] = []
+        let isSwept = try eventually {
+            objects = try TestNetwork.objectsOfPairs(in: network.router)
+            let present = heads(objects)
+            return chains(present) == wanted && Set(present).count == present.count
+        }
+        #expect(isSwept, "\(chains(heads(objects)).symmetricDifference(wanted).sorted().prefix(4))")
+        return objects
     }
 
     private static var now: Double {

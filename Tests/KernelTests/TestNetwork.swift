@@ -168,20 +168,9 @@ final class TestNetwork {
         return objects.sorted()
     }
 
-    /// What the kernel would list if `ruleset` had been loaded by `nft`, in a namespace of its own.
-    func objects(loading ruleset: String) throws -> [String] {
-        let scratch = try TestMachine("scratch", namespace: "nsgt\(number)-scratch")
-        defer { scratch.close() }
-        // In parts: without privilege outside its namespace, nft has no buffer for a large transaction.
-        var part: [Substring] = []
-        for line in ruleset.split(separator: "\n").dropFirst().dropLast() {
-            part.append(line)
-            guard part.count > 200, line == "\t}" || line.hasSuffix("{ }") else { continue }
-            try scratch.run(["nft", "-f", "-"], input: "table inet nsgd {\n\(part.joined(separator: "\n"))\n}\n")
-            part = []
-        }
-        try scratch.run(["nft", "-f", "-"], input: "table inet nsgd {\n\(part.joined(separator: "\n"))\n}\n")
-        return try Self.objects(in: scratch)
+    /// The same with one name for both sets of a pair, of which either may be in force.
+    static func objectsOfPairs(in machine: TestMachine) throws -> [String] {
+        Set(try objects(in: machine).map { $0.replacing(#/\.b(\s)/#) { String($0.1) } }).sorted()
     }
 
     /// The generation of the router's ruleset: one more after every transaction. `NFT_MSG_GETGEN`, by the agent.
