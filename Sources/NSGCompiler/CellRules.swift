@@ -76,13 +76,16 @@ struct CellRules {
             points: points.isEmpty
                 ? nil
                 : builder.map(
-                    "\(base)/points", keyType: Classification.cellType, isInterval: false, values: .numbers, keepsName: true,
+                    "\(base)/points", keyType: Classification.cellType, isInterval: false, values: .numbers,
+                    keepsName: true,
                     points),
             ranges: ranges.isEmpty
                 ? nil
-                : builder.map("\(base)/ranges", keyType: Classification.cellType, values: .numbers, keepsName: true, ranges),
+                : builder.map(
+                    "\(base)/ranges", keyType: Classification.cellType, values: .numbers, keepsName: true, ranges),
             outcomes: builder.map(
-                "\(base)/outcomes", keyType: Classification.outcomeType, isInterval: false, values: .verdicts, keepsName: true,
+                "\(base)/outcomes", keyType: Classification.outcomeType, isInterval: false, values: .verdicts,
+                keepsName: true,
                 verdicts))
     }
 

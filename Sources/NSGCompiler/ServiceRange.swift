@@ -22,7 +22,8 @@ struct ServiceRange: Equatable {
     /// - Parameter services: of one protocol (`Service`).
     init(_ services: ClosedRange<UInt128>) {
         func position(_ service: UInt128) -> UInt32 {
-            UInt32(Service.protocolNumber(of: service)) * Self.width + UInt32(truncatingIfNeeded: Service.port(of: service))
+            UInt32(Service.protocolNumber(of: service)) * Self.width
+                + UInt32(truncatingIfNeeded: Service.port(of: service))
         }
         first = position(services.lowerBound)
         last = position(services.upperBound)

@@ -79,7 +79,9 @@ private final class OracleRun {
         try? enforcement.removeTable(policy.ruleset.table)
     }
 
-    static func policy(_ seed: UInt64) -> CompiledPolicy { CompiledPolicy(estate(seed), group: group, division: .way(seed)) }
+    static func policy(_ seed: UInt64) -> CompiledPolicy {
+        CompiledPolicy(estate(seed), group: group, division: .way(seed))
+    }
 
     static func plan(of policy: CompiledPolicy, _ seed: UInt64) -> TrafficPlan {
         var random = SplitMix64(seed: seed ^ 0x0_5ac1e)

@@ -28,7 +28,10 @@ package struct CompiledPolicy {
     package let ruleset: Ruleset
     package let interpreter: RulesetInterpreter
 
-    package init(_ estate: Estate, numbering old: RuleNumbering = RuleNumbering(), group: UInt16? = 5, division: Division = Division()) {
+    package init(
+        _ estate: Estate, numbering old: RuleNumbering = RuleNumbering(), group: UInt16? = 5,
+        division: Division = Division()
+    ) {
         book = PolicyBook(estate)
         evaluator = Evaluator(book)
         var numbering = old
