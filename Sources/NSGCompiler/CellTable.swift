@@ -14,8 +14,8 @@ struct CellTable {
     private(set) var points: [(key: UInt128, content: Int?)] = []
     /// Disjoint, but not in order.
     private(set) var ranges: [(keys: ClosedRange<UInt128>, content: Int)] = []
-    /// What cells hold.
-    private(set) var contents: [[Entry]] = []
+    /// What cells hold; none is `Content.rest`.
+    private(set) var contents: [Content] = []
     /// Indexes of clauses that are not divided, in order.
     private(set) var rest: [Int] = []
     /// Whether some cell tells packets without a port from others, and whether one holds for the folded protocols.
@@ -157,18 +157,17 @@ struct CellTable {
         case .clause(let index):
             if let number = numbersOfClauses[index] { return number }
             numbersOfClauses[index] = contents.count
-            contents.append([Entry(index: index, isGuard: false, isSettled: true)])
         case .several(let entries):
             if let number = numbers[entries] { return number }
             numbers[entries] = contents.count
-            contents.append(entries)
         }
+        contents.append(content)
         return contents.count - 1
     }
 
-    /// The clauses that decide where a cell holds this; guards lead to `rest`.
-    func clauses(of content: Int, from clauses: [Clause], rest: Clause.Outcome) -> [Clause] {
-        contents[content].map { entry in
+    /// Of several entries the clauses that decide; guards lead to `rest`.
+    func clauses(of entries: [Entry], from clauses: [Clause], rest: Clause.Outcome) -> [Clause] {
+        entries.map { entry in
             var clause = clauses[entry.index]
             if !entry.isGuard { clause[dimension] = .any } else { clause.outcome = rest }
             if entry.isSettled { clause[.service] = .any }

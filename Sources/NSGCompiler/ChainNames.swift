@@ -88,8 +88,8 @@ package struct ChainNames: Sendable {
     }
 
     /// The chain in which a rule of a list acts: `nsg/web/subnet/inbound/rule/AllowHttp`.
-    func action(_ use: ListUse, _ rule: SecurityRule) -> String {
-        Self.bounded("\(list(use))/rule/\(rule.name.isEmpty ? "-" : rule.name)")
+    func action(ofList list: String, _ rule: SecurityRule) -> String {
+        Self.bounded("\(list)/rule/\(rule.name.isEmpty ? "-" : rule.name)")
     }
 
     /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the

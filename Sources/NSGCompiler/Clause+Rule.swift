@@ -19,9 +19,10 @@ extension Clause {
         _ table: inout ConditionTable
     ) {
         // `Icmp` is ICMP of IPv4 alone.
-        guard family == .ipv4 || rule.rule.protocol != .icmp, let service = Service.condition(of: rule),
+        guard family == .ipv4 || rule.rule.protocol != .icmp,
             let source = Self.condition(rule, family, .source, &named),
-            let destination = Self.condition(rule, family, .destination, &named)
+            let destination = Self.condition(rule, family, .destination, &named),
+            let service = Service.condition(of: rule)
         else { return nil }
         self.init(
             ordinal: ordinal, outcome: outcome, source: table.number(of: source),
@@ -40,13 +41,14 @@ extension Clause {
         if count == 0 { return nil }
         if isAll { return .any }
         if scope.isNamed, count > RulesetBuilder.mostOfSmallSet { return .named(named.number(of: scope)) }
-        return .among(IntervalSet(rule.ranges(family, dimension)))
+        return .among(IntervalSet(ascending: rule.ranges(family, dimension)))
     }
 
     /// Of ICMP they are compared with the type, like those of the other side.
     private static func sourcePorts(of rule: ResolvedRule) -> Condition {
         if rule.sourcePorts.isAll || rule.rule.protocol == .icmp { return .any }
-        return .among(IntervalSet(rule.sourcePorts.ranges.map { UInt128($0.lowerBound)...UInt128($0.upperBound) }))
+        return .among(
+            IntervalSet(ascending: rule.sourcePorts.ranges.map { UInt128($0.lowerBound)...UInt128($0.upperBound) }))
     }
 }
 

@@ -19,22 +19,24 @@ package struct CompiledLists: Sendable {
         // A list's chains and sets hold names of what its rules refer to.
         let known =
             earlier.flatMap { earlier in earlier.names.map(names.keepsNames) == true ? earlier.lists : nil } ?? [:]
-        var missing: [ListRequest] = []
+        var missing: [(request: ListRequest, earlier: CompiledList?)] = []
         for request in requests {
             if let list = known[request.use], list.inputs == request.inputs {
                 lists[request.use] = list
             } else {
-                missing.append(request)
+                missing.append((request, known[request.use]))
             }
         }
         for list in Self.compiled(missing, names) { lists[list.use] = list }
     }
 
-    private static func compiled(_ requests: [ListRequest], _ names: ChainNames) -> [CompiledList] {
-        if requests.count == 1 { return [CompiledList(requests[0], names)] }
+    private static func compiled(
+        _ requests: [(request: ListRequest, earlier: CompiledList?)], _ names: ChainNames
+    ) -> [CompiledList] {
+        if requests.count == 1 { return [CompiledList(requests[0].request, names, after: requests[0].earlier)] }
         let done = Mutex<[CompiledList]>([])
         DispatchQueue.concurrentPerform(iterations: requests.count) { index in
-            let list = CompiledList(requests[index], names)
+            let list = CompiledList(requests[index].request, names, after: requests[index].earlier)
             done.withLock { $0.append(list) }
         }
         return done.withLock { $0 }
@@ -76,15 +78,23 @@ private struct CompiledList: Sendable {
     let inputs: ListRequest.Inputs
     let part: RulesetPart
     let statistics: CompilerStatistics
+    private let actions: RuleActions.Kept
 
-    init(_ request: ListRequest, _ names: ChainNames) {
+    /// - Parameter earlier: of the same use, with the same names.
+    init(_ request: ListRequest, _ names: ChainNames, after earlier: CompiledList?) {
         use = request.use
         inputs = request.inputs
         var builder = RulesetBuilder(table: FixedNames.table, salt: request.inputs.options.salt)
+        let isSameKind =
+            earlier?.inputs.options == request.inputs.options && earlier?.inputs.next == request.inputs.next
+        let actions = RuleActions(
+            of: request.list, request.use, names, request.inputs,
+            after: isSameKind ? earlier?.actions ?? .init() : .init())
         ListCompiler(
-            list: request.list, use: request.use, names: names, numbers: request.inputs.numbers,
-            options: request.inputs.options, next: request.inputs.next, levels: request.inputs.levels
+            list: request.list, use: request.use, names: names, division: request.inputs.options.division,
+            actions: actions, levels: request.inputs.levels
         ).compile(into: &builder)
+        self.actions = actions.kept
         part = RulesetPart(builder.ruleset)
         statistics = builder.statistics
     }

@@ -39,6 +39,7 @@ enum Service {
         }
     }
 
+    /// - Parameter protocols: ascending.
     private static func ports(
         _ ports: IntervalSet<UInt16>, of protocols: [IPProtocol], isAnyPort: Bool = false
     ) -> Condition {
@@ -50,7 +51,7 @@ enum Service {
                         number.rawValue, UInt128($0.upperBound))
             }
         }
-        return .among(IntervalSet(ranges))
+        return .among(IntervalSet(ascending: ranges))
     }
 
     /// Port numbers are compared with the ICMP type, those of both sides.

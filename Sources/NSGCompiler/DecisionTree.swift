@@ -15,9 +15,10 @@ struct DecisionTree {
     private let division: Division
     /// What the chains are named after: those that keep their names, and the others.
     private let (root, base): (String, String)
-    /// How a rule of the list acts on a packet, and the chain in which it does is named after.
-    private let action: (Int) -> (name: String, rule: Rule)
-    private var actions: [Int: Int] = [:]
+    /// What the rules of the list do to packets.
+    private let actions: RuleActions
+    /// In which rules act, by their numbers in the list.
+    private var actionChains: [Int: Int] = [:]
     private var chains: [ChainName] = []
     /// Of chains in which rules act: what they are called whatever the rules do.
     private var names: [Int: String] = [:]
@@ -42,21 +43,19 @@ struct DecisionTree {
 
     init(
         root: String, base: String, writer: ClauseWriter, division: Division,
-        action: @escaping (Int) -> (name: String, rule: Rule)
+        actions: RuleActions
     ) {
         (self.root, self.base) = (root, base)
         self.writer = writer
         self.division = division
-        self.action = action
+        self.actions = actions
     }
 
     /// - Parameters:
     ///   - clauses: the last of which every packet meets.
     ///   - levels: how many levels of chains there may be, at least 1.
     mutating func compile(_ clauses: [Clause], levels: Int, into builder: inout RulesetBuilder) {
-        let reachable = clauses.reachable(before: nil, writer.table)
-        for case .rule(let number) in reachable.map(\.outcome) { reached.insert(number) }
-        _ = trunk(reachable, 0, levels, into: &builder)
+        _ = trunk(clauses, 0, levels, into: &builder)
     }
 
     private mutating func node(_ chain: ChainName, height: Int) -> Node {
@@ -76,6 +75,7 @@ struct DecisionTree {
             let (rules, height) = lookedUp(clauses, cells, rest, levels, name: name, into: &builder)
             return node(builder.fixed(name, rules), height: height)
         }
+        let clauses = clauses.reachable(before: nil, writer.table)
         guard levels >= 3, let split = split(clauses, widths: Self.widthsOfTrunk) else {
             let (rules, height) = row(clauses, before: nil, levels, into: &builder)
             return node(builder.fixed(name, rules), height: height)
@@ -148,15 +148,29 @@ struct DecisionTree {
         into builder: inout RulesetBuilder
     ) -> ([Rule], height: Int) {
         var height = rest.height
-        let targets = cells.contents.indices.map { content in
-            let members = cells.clauses(of: content, from: clauses, rest: .chain(rest.chain))
-            let node = branch(members, before: rest, levels - 1, into: &builder)
+        let targets = cells.contents.map { content in
+            let node = node(of: content, cells, clauses, rest, levels - 1, into: &builder)
             height = max(height, node.height)
             return CellRules.Target(chain: chains[node.chain], name: names[node.chain] ?? "\(chains[node.chain])")
         }
         let rules = CellRules(cells: cells, targets: targets, rest: chains[rest.chain], writer: writer, base: name)
         statistics.cells += cells.points.count + cells.ranges.count
         return (rules.rules(into: &builder), height + 1)
+    }
+
+    private mutating func node(
+        of content: CellTable.Content, _ cells: CellTable, _ clauses: [Clause], _ rest: Node, _ levels: Int,
+        into builder: inout RulesetBuilder
+    ) -> Node {
+        switch content {
+        case .rest: return rest
+        case .clause(let index):
+            guard case .rule(let number) = clauses[index].outcome else { return rest }
+            return Node(chain: actionChain(number, into: &builder), height: 1)
+        case .several(let entries):
+            let members = cells.clauses(of: entries, from: clauses, rest: .chain(rest.chain))
+            return branch(members, before: rest, levels, into: &builder)
+        }
     }
 
     /// One by one.
@@ -169,7 +183,9 @@ struct DecisionTree {
             let end: [Step]
             switch clause.outcome {
             case .chain(let chain): end = [.verdict(.goto(chains[chain]))]
-            case .rule(let number) where levels < 2: end = action(number).rule.steps
+            case .rule(let number) where levels < 2:
+                end = actions[number].chain.rules.flatMap(\.steps)
+                reached.insert(number)
             case .rule(let number):
                 end = [.verdict(.goto(chains[actionChain(number, into: &builder)]))]
                 height = max(height, 1)
@@ -182,11 +198,13 @@ struct DecisionTree {
     }
 
     private mutating func actionChain(_ number: Int, into builder: inout RulesetBuilder) -> Int {
-        if let chain = actions[number] { return chain }
-        let (name, rule) = action(number)
-        chains.append(builder.content(name, [rule]))
-        actions[number] = chains.count - 1
-        names[chains.count - 1] = name
+        if let chain = actionChains[number] { return chain }
+        reached.insert(number)
+        let action = actions[number]
+        chains.append(action.chain.name)
+        builder.add(action.chain)
+        actionChains[number] = chains.count - 1
+        names[chains.count - 1] = action.name
         return chains.count - 1
     }
 

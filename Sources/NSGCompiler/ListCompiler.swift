@@ -8,11 +8,8 @@ struct ListCompiler {
     let list: PolicyList
     let use: ListUse
     let names: ChainNames
-    /// Of the list's rules, in their order.
-    let numbers: [RuleNumber]
-    let options: CompilerOptions
-    /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
-    let next: ChainName?
+    let division: Division
+    let actions: RuleActions
     /// How many levels of chains there may be.
     let levels: Int
 
@@ -29,8 +26,8 @@ struct ListCompiler {
         let rules = alternatives.map(\.rule)
         var reached: Set<Int> = []
         var statistics = CompilerStatistics()
+        let base = names.list(use)
         for family in [IPFamily.ipv4, .ipv6] {
-            let base = names.list(use)
             var named = NamedSets()
             var table = ConditionTable()
             let clauses = rules.enumerated().compactMap { ordinal, rule in
@@ -40,8 +37,8 @@ struct ListCompiler {
                 root: Self.entrance(use, family, names), base: base + "/branch",
                 writer: ClauseWriter(
                     family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
-                division: options.division,
-                action: { (names.action(use, list.rules[$0].rule), actionRule($0)) })
+                division: division,
+                actions: actions)
             tree.compile(clauses, levels: levels, into: &builder)
             reached.formUnion(tree.reached)
             statistics.add(tree.statistics)
@@ -49,26 +46,5 @@ struct ListCompiler {
         statistics.lists = 1
         statistics.unreachableRules = list.rules.count - reached.count
         builder.statistics.add(statistics)
-    }
-
-    private func actionRule(_ number: Int) -> Rule {
-        let rule = list.rules[number].rule
-        var steps: [Step] = [.counter(names.counterName(of: NumberedRule(rule)))]
-        let label = numbers[number]
-        switch rule.access {
-        case .allow, .alwaysAllow:
-            if use.writesLabel { steps.append(.setLabel(FlowLabel.bits(label, in: use.slot))) }
-            // Admin rules: Allow goes on to the security groups, AlwaysAllow leads past them (S8).
-            let goesOn = rule.access == .allow ? next : nil
-            steps.append(.verdict(goesOn.map { .goto($0) } ?? .return))
-        case .deny:
-            if !use.writesLabel { steps.append(.setLabel(FlowLabel.refused)) }
-            steps += [options.packetCopy(.denied(use.slot, label))].compactMap(\.self) + [.verdict(.drop)]
-        }
-        return Rule(steps, comment: comment(rule))
-    }
-
-    private func comment(_ rule: SecurityRule) -> String {
-        rule.isNoAdminRule ? "no admin rule" : "\(rule.priority) \(rule.name)"
     }
 }

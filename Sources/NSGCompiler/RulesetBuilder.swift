@@ -21,9 +21,14 @@ struct RulesetBuilder: Sendable {
 
     /// A chain that is never edited.
     mutating func content(_ base: String, _ rules: [Rule]) -> ChainName {
-        let name = ChainName("\(base).\(digits { $0.add(rules) })")
-        add(Chain(name, rules: rules))
-        return name
+        let chain = contentChain(base, rules)
+        add(chain)
+        return chain.name
+    }
+
+    /// The same, not added.
+    func contentChain(_ base: String, _ rules: [Rule]) -> Chain {
+        Chain(ChainName("\(base).\(digits { $0.add(rules) })"), rules: rules)
     }
 
     /// A chain of a few rules that keeps its name when it changes: a swap edits its rules.
