@@ -66,15 +66,16 @@ struct CellTable {
             })
         guard sections.members.count >= fewestClasses else { return nil }
         let numbers = Self.numbers(of: sections)
-        var work = 0
         let met = Self.groups(of: sections, metBy: guards, clauses, dimension, table)
+        var entries: [[Entry]] = []
+        var work = 0
         for (group, members) in sections.members.enumerated() {
             let guards = met.isEmpty ? guards : guards.filter { met[$0]?.contains(group) ?? true }
-            let entries = Self.entries(members, guards, services)
-            work += entries.count
+            entries.append(Self.entries(members, guards, services))
+            work += entries[group].count
             guard work <= Self.mostEntries else { return nil }
-            add(ClassCells(entries, services), number: numbers[group])
         }
+        for (group, cells) in ClassCells.all(of: entries, services).enumerated() { add(cells, number: numbers[group]) }
         classes = sections.intervals.map { ($0.values, numbers[$0.group]) }
         points.sort { $0.key < $1.key }
         ranges.sort { $0.keys.lowerBound < $1.keys.lowerBound }

@@ -1,4 +1,6 @@
+import Dispatch
 import NetworkTypes
+import Synchronization
 
 /// What a clause asks of services, as `ServiceRange` has them.
 struct ClauseServices {
@@ -47,6 +49,20 @@ struct ClassCells {
         /// Nothing behind it is asked.
         var decides: Bool
     }
+
+    /// Of many classes, two parts of them at a time.
+    static func all(of entries: [[CellTable.Entry]], _ services: [ClauseServices]) -> [ClassCells] {
+        guard entries.count >= fewestInParts else { return entries.map { ClassCells($0, services) } }
+        let middle = entries.count / 2
+        let done = Mutex<[Int: [ClassCells]]>([:])
+        DispatchQueue.concurrentPerform(iterations: 2) { part in
+            let cells = entries[part == 0 ? 0..<middle : middle..<entries.count].map { ClassCells($0, services) }
+            done.withLock { $0[part] = cells }
+        }
+        return done.withLock { ($0[0] ?? []) + ($0[1] ?? []) }
+    }
+
+    private static let fewestInParts = 128
 
     /// - Parameter entries: the clauses that the class's packets meet, in order.
     init(_ entries: [CellTable.Entry], _ services: [ClauseServices]) {

@@ -20,10 +20,7 @@ struct ListCompiler {
 
     func compile(into builder: inout RulesetBuilder) {
         for rule in list.rules { builder.add(names.counterName(of: NumberedRule(rule.rule))) }
-        let alternatives = list.rules.enumerated().flatMap { number, rule in
-            rule.alternatives.map { (number: number, rule: $0) }
-        }
-        let rules = alternatives.map(\.rule)
+        let (rules, numbers) = alternatives()
         var reached: Set<Int> = []
         var statistics = CompilerStatistics()
         let base = names.list(use)
@@ -31,7 +28,7 @@ struct ListCompiler {
             var named = NamedSets()
             var table = ConditionTable()
             let clauses = rules.enumerated().compactMap { ordinal, rule in
-                Clause(rule, family, ordinal: ordinal, outcome: .rule(alternatives[ordinal].number), &named, &table)
+                Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &named, &table)
             }
             var tree = DecisionTree(
                 root: Self.entrance(use, family, names), base: base + "/branch",
@@ -46,5 +43,12 @@ struct ListCompiler {
         statistics.lists = 1
         statistics.unreachableRules = list.rules.count - reached.count
         builder.statistics.add(statistics)
+    }
+
+    /// Each with the number of its rule in the list.
+    private func alternatives() -> (rules: [ResolvedRule], numbers: [Int]) {
+        if !list.rules.contains(where: \.hasParts) { return (list.rules, Array(list.rules.indices)) }
+        let ways = list.rules.map(\.alternatives)
+        return (ways.flatMap(\.self), ways.enumerated().flatMap { number, ways in ways.map { _ in number } })
     }
 }

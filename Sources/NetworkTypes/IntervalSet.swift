@@ -20,15 +20,18 @@ package struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable
 
     /// - Parameter ranges: as `ranges` has them: ascending, with a gap between any two.
     package init(ascending ranges: [ClosedRange<Bound>]) {
-        assert(zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound && $0.upperBound + 1 < $1.lowerBound })
+        assert(
+            zip(ranges, ranges.dropFirst()).allSatisfy {
+                $0.upperBound < $1.lowerBound && $0.upperBound + 1 < $1.lowerBound
+            })
         self.ranges = ranges
     }
 
     /// Every value of the type.
     package static var all: Self { Self(CollectionOfOne(Bound.min...Bound.max)) }
 
-    package var isEmpty: Bool { ranges.isEmpty }
-    package var isAll: Bool { ranges.count == 1 && ranges[0] == Bound.min...Bound.max }
+    @inlinable package var isEmpty: Bool { ranges.isEmpty }
+    @inlinable package var isAll: Bool { ranges.count == 1 && ranges[0] == Bound.min...Bound.max }
 
     /// O(log n).
     package func contains(_ value: Bound) -> Bool {
