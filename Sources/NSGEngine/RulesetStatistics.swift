@@ -30,6 +30,7 @@ package struct RulesetStatistics: Hashable, Sendable {
             "elements": JSONValue(elements), "counters": JSONValue(counters), "longestChain": JSONValue(longestChain),
             "lists": JSONValue(compiler.lists), "unreachableRules": JSONValue(compiler.unreachableRules),
             "longestRow": JSONValue(compiler.longestRow), "undividedChains": JSONValue(compiler.undividedChains),
+            "cells": JSONValue(compiler.cells),
         ]
     }
 }
