@@ -42,6 +42,10 @@ actor Enforcer {
     var salt = ""
     private var lastTouch: UInt64 = 0
     private var isAuditDue = false
+    /// The next piece of a proof waits in the queue.
+    private var isProving = false
+    /// How long others wait for a piece of a proof, but for the last set of it, in nanoseconds.
+    private static let proofPiece: UInt64 = 5_000_000
     /// Two programs that fight over the table do not spin.
     private static let healPause: UInt64 = 1_000_000_000
 
@@ -352,7 +356,7 @@ actor Enforcer {
     // MARK: Sweep
 
     private func afterSwap(_ summary: Enforcement.Summary) {
-        guard summary.skeleton + summary.swap + summary.sweep > 0 else { return }
+        guard summary.skeleton + summary.swap + summary.sweep > 0 else { return proveLater() }
         lastSwap = (Clock.monotonic, summary.sweep > 0)
         executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.grace))) { [self] in
             assumeIsolated { $0.finishSweep() }
@@ -363,6 +367,7 @@ actor Enforcer {
     /// needs the same wait, so it comes here first (KERNEL 2).
     private func finishSweep() {
         guard let swap = lastSwap else { return }
+        defer { proveLater() }
         let elapsed = Clock.monotonic - swap.at
         if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
         lastSwap = nil
@@ -412,6 +417,30 @@ actor Enforcer {
             return
         }
         audit()
+    }
+
+    /// Reads back what was too much to be read before it was said to be in force, piece by piece: whatever is asked for
+    /// meanwhile comes in between.
+    private func proveLater() {
+        guard enforcement.owesProof, !isProving else { return }
+        isProving = true
+        executor.queue.async { [self] in assumeIsolated { $0.prove() } }
+    }
+
+    private func prove() {
+        isProving = false
+        // After the next sweep then.
+        guard enforcement.owesProof, lastSwap == nil, policy.withLock({ $0 != nil }) else { return }
+        let start = Clock.monotonic
+        switch enforcement.prove(until: { Clock.monotonic - start > Self.proofPiece }) {
+        case .unfinished: proveLater()
+        case .equal:
+            history.withLock {
+                $0.noteAudit(at: Timestamp(nanoseconds: Clock.sinceEpoch), drifted: false, healed: false)
+            }
+            UnusedMemory.release()
+        case .doubtful: audit()
+        }
     }
 
     private func scheduleAudit() {

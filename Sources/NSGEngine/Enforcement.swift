@@ -16,6 +16,9 @@ package struct Enforcement {
 
     package init(store: any RulesetStore) { self.store = store }
 
+    /// Whether what is in force has not been read back since it was brought there.
+    package private(set) var owesProof = false
+
     /// From here on the kernel is asked again what it holds: for an audit, which finds what trust would miss.
     package mutating func distrust() { trusted = nil }
 
@@ -68,7 +71,7 @@ package struct Enforcement {
     /// Skeleton, new generation, swap. After a failure the old policy is in force as before, or the new one wholly.
     package mutating func apply(_ wanted: ComposedRuleset) throws(Failure) -> Summary {
         var summary = Summary()
-        var sent: (change: Change, table: SettledTable, reached: Generation)?
+        var sent: (change: Change, trusted: TrustedTable)?
         for attempt in 1...Self.attempts {
             do throws(KernelError) {
                 let (change, table, generation, isRead) = try plan(wanted)
@@ -78,6 +81,7 @@ package struct Enforcement {
                     guard present == generation else { continue }
                     // What is wanted, of which there is a copy already.
                     trusted = TrustedTable(table: table, generation: generation)
+                    if isRead { owesProof = false }
                     return summary
                 }
                 try store.check(change)
@@ -85,16 +89,18 @@ package struct Enforcement {
                 summary.build += change.build.count
                 summary.swap += change.swap.count
                 summary.sweep = change.sweep.count
-                sent = (change, table, try commit(change, table: wanted.table, from: generation))
+                let reached = try commit(change, table: wanted.table, from: generation)
+                sent = (change, TrustedTable(table: table, generation: reached, sweep: change.sweep))
                 break
             } catch {
                 guard error.mayHavePassed, attempt < Self.attempts else { throw .refused(error) }
             }
         }
-        if let sent, try isConfirmed(sent.change, at: sent.reached) {
-            trusted = TrustedTable(table: sent.table, generation: sent.reached, sweep: sent.change.sweep)
-        } else {
-            try confirm(wanted)
+        guard let sent else { return summary }
+        switch try confirmation(of: sent.change, at: sent.trusted.generation) {
+        case .equal: trusted = sent.trusted
+        case .owed: (trusted, owesProof) = (sent.trusted, true)
+        case .doubtful: try confirm(wanted)
         }
         return summary
     }
@@ -136,30 +142,44 @@ package struct Enforcement {
         return generation
     }
 
+    /// What is known of a change that the kernel has accepted.
+    private enum Confirmation {
+        /// It was read back.
+        case equal
+        /// It was much; nobody has come in between.
+        case owed
+        /// The whole has to be read, at once.
+        case doubtful
+    }
+
     /// Reads back what a change has made or edited, where that is little, and then the number, which says that nobody
-    /// has changed anything since our last commit, nor while it was read. False where the whole has to be read.
-    private func isConfirmed(_ change: Change, at reached: Generation) throws(Failure) -> Bool {
+    /// has changed anything since our last commit, nor while it was read.
+    private func confirmation(of change: Change, at reached: Generation) throws(Failure) -> Confirmation {
         let touched = change.touched
-        guard touched.chains.count + touched.sets.count <= Self.readOneByOne else { return false }
         do throws(KernelError) {
+            guard touched.chains.count + touched.sets.count <= Self.readOneByOne else {
+                return try store.generation() == reached ? .owed : .doubtful
+            }
             let table = change.result.table
             for name in touched.chains {
-                guard try store.rules(of: name, table: table) == change.result.chains[name]?.rules else { return false }
+                guard try store.rules(of: name, table: table) == change.result.chains[name]?.rules else {
+                    return .doubtful
+                }
             }
             var elements = 0
             let sets = touched.sets.compactMap { change.result.sets[$0] }
             for set in sets.sorted(by: { $0.elements.count < $1.elements.count }) {
                 elements += set.elements.count
                 if set.expires || elements > Self.readElements { continue }
-                guard try store.elements(of: set, table: table) == set.elements else { return false }
+                guard try store.elements(of: set, table: table) == set.elements else { return .doubtful }
             }
-            return try store.generation() == reached
+            return try store.generation() == reached ? .equal : .doubtful
         } catch {
             throw .unconfirmed(error)
         }
     }
 
-    /// Chains and sets together; beyond that the whole table is read at once.
+    /// Chains and sets together; beyond that the whole table is read, after the sweep (`prove`).
     private static let readOneByOne = 512
     /// Of the touched sets together, the smallest first; what is beyond is left to the next audit: the kernel has
     /// accepted each addition and each deletion, from a content that was known.
@@ -179,6 +199,48 @@ package struct Enforcement {
         guard missing.isEmpty else { throw .differs(missing) }
         trusted = TrustedTable(
             table: SettledTable(after: change, to: wanted), generation: generation, sweep: change.sweep)
+        owesProof = false
+    }
+
+    /// What a piece of the proof has shown.
+    package enum Proof: Hashable, Sendable {
+        /// There is more to read.
+        case unfinished
+        /// The table is what it should be.
+        case equal
+        /// It differs, or somebody commits meanwhile, or is not known: an audit reads it at once, and heals it.
+        case doubtful
+    }
+
+    /// Reads on in the table, of which nothing must be left to sweep. What is brought into force in between begins it
+    /// anew.
+    /// - Parameter shallPause: asked after each chain and each set.
+    package mutating func prove(until shallPause: () -> Bool) -> Proof {
+        guard var known = takeTrusted(), known.sweep.isEmpty else { return .doubtful }
+        let state: TableProof.State
+        do throws(KernelError) {
+            let ruleset = known.table.ruleset
+            var begun = known.proof
+            if begun == nil { begun = try TableProof(of: ruleset, in: store) }
+            guard var proof = begun else { return .doubtful }
+            state = try proof.goOn(over: ruleset, in: store, until: shallPause)
+            known.proof = proof
+        } catch {
+            return .doubtful
+        }
+        switch state {
+        case .differs: return .doubtful
+        case .unfinished:
+            trusted = known
+            return .unfinished
+        case .equal:
+            // Others may have committed to their tables before.
+            if let proof = known.proof { known.generation = proof.generation }
+            known.proof = nil
+            trusted = known
+            owesProof = false
+            return .equal
+        }
     }
 
     package mutating func sweep(keeping wanted: Ruleset) throws(KernelError) -> Int {
@@ -194,6 +256,7 @@ package struct Enforcement {
         guard let inForce else { return 0 }
         let change = Change(from: inForce, to: wanted.ruleset)
         guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty else { return 0 }
+        owesProof = false
         let reached = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
         trusted = TrustedTable(table: SettledTable(after: change, to: wanted), generation: reached)
         return change.sweep.count
@@ -219,7 +282,7 @@ package struct Enforcement {
     /// First every trampoline out of the base chains accepts, then `removeTable` may follow. False where there is no
     /// table.
     package mutating func open(table: String) throws(KernelError) -> Bool {
-        trusted = nil
+        (trusted, owesProof) = (nil, false)
         for attempt in 1...Self.attempts {
             do throws(KernelError) {
                 let (inForce, generation) = try store.dump(table: table)
@@ -265,7 +328,9 @@ package struct Enforcement {
     private mutating func commitMarks(_ operations: [Operation], table: String) throws(KernelError) {
         if var known = takeTrusted() {
             do throws(KernelError) {
-                known.generation = try store.commitInParts(operations, table: table, expecting: known.generation)
+                let before = known.generation
+                known.generation = try store.commitInParts(operations, table: table, expecting: before)
+                if known.proof?.generation == before { known.proof?.generation = known.generation }
                 trusted = known
                 return
             } catch {

@@ -9,4 +9,6 @@ struct TrustedTable {
     var generation: Generation
     /// What the last swap left to take out.
     var sweep: [Operation] = []
+    /// How far the reading of all of it has come, which is to prove that it is so.
+    var proof: TableProof?
 }

@@ -191,3 +191,18 @@ package struct Ruleset: Hashable, Sendable {
         self.timeouts = Dictionary(timeouts.map { ($0.name, $0) }) { first, _ in first }
     }
 }
+
+extension Ruleset {
+    /// Whether a table holds the same chains, sets, counters and time-outs, whatever rules and elements are in them.
+    /// - Parameter outline: without rules and elements (`RulesetStore.outline`).
+    package func hasOutline(_ outline: Ruleset) -> Bool {
+        isDormant == outline.isDormant && counters == outline.counters && timeouts == outline.timeouts
+            && chains.count == outline.chains.count && sets.count == outline.sets.count
+            && outline.chains.values.allSatisfy { chain in
+                chains[chain.name].map { $0.attachpoint == chain.attachpoint } ?? false
+            }
+            && outline.sets.values.allSatisfy { set in
+                set.elements.isEmpty && sets[set.name].map { $0.isOfKind(set) } ?? false
+            }
+    }
+}

@@ -12,6 +12,10 @@ package protocol RulesetStore: AnyObject {
     /// The table as it stands, nil where there is none, and the generation it was read at.
     func dump(table: String) throws(KernelError) -> (ruleset: Ruleset?, generation: Generation)
 
+    /// The table without the rules of its chains and the elements of its sets; nil where there is none. A set that none
+    /// of ours can be has an element that says so.
+    func outline(of table: String) throws(KernelError) -> Ruleset?
+
     /// The number that the ruleset has now.
     func generation() throws(KernelError) -> Generation
 

@@ -43,20 +43,29 @@ extension KernelRulesetStore {
     }
 
     private func read(_ table: String) throws(KernelError) -> Ruleset? {
-        guard let isDormant = try readIsDormant(table) else { return nil }
-        var ruleset = Ruleset(table: table)
         var reader = ExpressionReader()
-        ruleset.isDormant = isDormant
-        ruleset.chains = try readChains(of: table, &reader)
+        guard var ruleset = try readOutline(of: table, &reader) else { return nil }
         for (chain, rules) in try readRules(of: Array(ruleset.chains.keys), table: table, &reader) {
             ruleset.chains[chain]?.rules = rules
         }
-        for var set in try readSets(of: table) {
-            if set.elements.isEmpty, !set.expires {
-                set.elements = try readElements(of: set, table: table, &reader) ?? [Self.unreadable]
-            }
-            ruleset.sets[set.name] = set
+        for set in ruleset.sets.values where set.elements.isEmpty && !set.expires {
+            ruleset.sets[set.name]?.elements = try readElements(of: set, table: table, &reader) ?? [Self.unreadable]
         }
+        return ruleset
+    }
+
+    package func outline(of table: String) throws(KernelError) -> Ruleset? {
+        try requireName(table, of: "table")
+        var reader = ExpressionReader()
+        return try readOutline(of: table, &reader)
+    }
+
+    private func readOutline(of table: String, _ reader: inout ExpressionReader) throws(KernelError) -> Ruleset? {
+        guard let isDormant = try readIsDormant(table) else { return nil }
+        var ruleset = Ruleset(table: table)
+        ruleset.isDormant = isDormant
+        ruleset.chains = try readChains(of: table, &reader)
+        for set in try readSets(of: table) { ruleset.sets[set.name] = set }
         ruleset.counters = try readCounters(of: table, &reader)
         for timeout in try readTimeouts(of: table) { ruleset.timeouts[timeout.name] = timeout }
         return ruleset

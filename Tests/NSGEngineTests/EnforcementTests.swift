@@ -125,6 +125,85 @@ import Testing
         #expect(healed.swap == 1 && Self.isInForce(wanted, in: store))
     }
 
+    /// More chains than are read one by one before a change is said to be in force.
+    private static func largePolicy(_ edits: Int...) -> Ruleset {
+        var policy = LargeRuleset()
+        policy.interfaces = 1
+        policy.rulesPerList = 300
+        policy.mapsPerList = 2
+        policy.elementsPerList = 600
+        policy.arePaired = true
+        policy.edited = Set(edits.map { .init(list: 0, rule: $0) })
+        return policy.ruleset
+    }
+
+    /// In the smallest pieces, to the end.
+    private static func prove(_ enforcement: inout Enforcement) -> Enforcement.Proof {
+        for _ in 0..<100_000 {
+            let proof = enforcement.prove { true }
+            if proof != .unfinished { return proof }
+        }
+        return .unfinished
+    }
+
+    @Test("a first load of many chains is read back after the sweep, in pieces, and a change may come in between (E1)")
+    func provesLater() throws {
+        let store = FakeRulesetStore()
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(Self.largePolicy())
+        #expect(enforcement.owesProof && store.dumps == 1)
+        _ = try enforcement.sweep(keeping: Self.largePolicy())
+        for _ in 0..<50 {
+            let piece = enforcement.prove { true }
+            #expect(piece == .unfinished)
+        }
+        let change = try enforcement.apply(Self.largePolicy(7))
+        #expect(change.swap > 0 && enforcement.owesProof && store.dumps == 1)
+        _ = try enforcement.sweep(keeping: Self.largePolicy(7))
+        store.tamper("other") { $0 = Ruleset(table: "other") }
+        let proof = Self.prove(&enforcement)
+        #expect(proof == .equal && !enforcement.owesProof && enforcement.isCurrent)
+        let again = try enforcement.apply(Self.largePolicy(7))
+        #expect(again.isUnchanged && store.dumps == 1)
+    }
+
+    @Test(
+        "what somebody changes between the swap and the end of the proof is found and healed (E6)",
+        arguments: ["rule", "element", "chain", "counter", "table", "during"])
+    func findsBeforeProof(what: String) throws {
+        let store = FakeRulesetStore()
+        var enforcement = Enforcement(store: store)
+        let wanted = Self.largePolicy()
+        _ = try enforcement.apply(wanted)
+        _ = try enforcement.sweep(keeping: wanted)
+        if what == "during" {
+            let piece = enforcement.prove { true }
+            #expect(piece == .unfinished)
+        }
+        store.tamper("nsgd") { ruleset in
+            switch what {
+            case "element":
+                let name = ruleset?.sets.keys.filter { $0 != SetName("interfaces/in") }.sorted().first
+                if let name { ruleset?.sets[name]?.elements.removeLast() }
+            case "chain": ruleset?.chains[ChainName("extra")] = Chain(ChainName("extra"), rules: [])
+            case "counter": ruleset?.counters.removeFirst()
+            case "table": ruleset = nil
+            default:
+                let name = ruleset?.chains.keys.sorted().first
+                if let name { ruleset?.chains[name]?.rules.append(Rule(.verdict(.accept))) }
+            }
+        }
+        let proof = Self.prove(&enforcement)
+        #expect(proof == .doubtful)
+        enforcement.distrust()
+        // A counter that is gone takes a rule with it that is made anew.
+        guard what != "counter" else { return }
+        _ = try enforcement.apply(wanted)
+        _ = try enforcement.sweep(keeping: wanted)
+        let last = enforcement.owesProof ? Self.prove(&enforcement) : .equal
+        #expect(last == .equal && Self.isInForce(wanted, in: store), "\(what)")
+    }
+
     @Test("what the kernel has no room for is refused before anything is sent, and the policy in force stays (E1)")
     func limits() throws {
         func deep(_ count: Int) -> Ruleset {

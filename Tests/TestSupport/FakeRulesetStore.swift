@@ -32,6 +32,13 @@ package final class FakeRulesetStore: RulesetStore {
         return (tables[table], number)
     }
 
+    package func outline(of table: String) throws(KernelError) -> Ruleset? {
+        guard var ruleset = tables[table] else { return nil }
+        for name in ruleset.chains.keys { ruleset.chains[name]?.rules = [] }
+        for name in ruleset.sets.keys { ruleset.sets[name]?.elements = [] }
+        return ruleset
+    }
+
     package func generation() throws(KernelError) -> Generation { number }
 
     package func rules(of chain: ChainName, table: String) throws(KernelError) -> [Rule] {
