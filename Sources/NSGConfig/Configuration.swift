@@ -103,6 +103,7 @@ package func configuration(
 
     var drafts = PolicyDrafts()
     var children: [PolicyReader.Child] = []
+    cache.readAhead(sources.policies, settings.settings)
     for source in sources.policies {
         guard let document = cache.document(source, settings.settings, diagnostics) else {
             drafts.isPartial = true

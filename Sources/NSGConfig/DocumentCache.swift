@@ -1,4 +1,6 @@
+import Dispatch
 import NSGModel
+import Synchronization
 
 /// What the documents of the last load without faults hold, each known by its name and its text. Its use shows in
 /// nothing but time: a document that left a fault is never kept, and what another left (notes) is left again.
@@ -13,6 +15,8 @@ package struct DocumentCache: Sendable {
     /// Of the load that is going on.
     private var next: [String: Kept] = [:]
     private var nextTags: KeptTags?
+    /// Documents of that load that have been read side by side, each as if it stood alone.
+    private var readAhead: [String: Kept] = [:]
     /// Whether that load has taken rules as an earlier one left them.
     private(set) var hasSettledRules = false
     /// Whether the last load needed a text that had not been read: then all of them have to be read.
@@ -63,6 +67,38 @@ package struct DocumentCache: Sendable {
             lacksText = true
             return nil
         }
+        if let ahead = readAhead.removeValue(forKey: source.name), ahead.fingerprint == source.fingerprint,
+            diagnostics.repeated(ahead.remarks)
+        {
+            next[source.name] = ahead
+            return (ahead.drafts, [])
+        }
+        guard let read = read(source, settings, diagnostics) else { return nil }
+        if let kept = read.kept { next[source.name] = kept }
+        return (read.reader.drafts, read.reader.children)
+    }
+
+    /// Reads those documents side by side that have to be read at all. What left a fault, or cannot be told from what
+    /// other documents left, is read again in its turn.
+    mutating func readAhead(_ sources: [SourceText], _ settings: Settings) {
+        let missing = sources.filter { source in
+            guard let fingerprint = source.fingerprint, !source.isUnread else { return false }
+            return documents[source.name]?.fingerprint != fingerprint
+        }
+        guard missing.count > 1 else { return }
+        let done = Mutex<[String: Kept]>([:])
+        let cache = self
+        DispatchQueue.concurrentPerform(iterations: missing.count) { index in
+            let kept = cache.read(missing[index], settings, Diagnostics())?.kept
+            done.withLock { $0[missing[index].name] = kept }
+        }
+        readAhead = done.withLock { $0 }
+    }
+
+    /// Nil, after a report, if it is no JSON.
+    private func read(
+        _ source: SourceText, _ settings: Settings, _ diagnostics: Diagnostics
+    ) -> (reader: PolicyReader, kept: Kept?)? {
         let mark = diagnostics.mark
         let known = source.fingerprint == nil ? nil : documents[source.name]?.rules ?? KnownRules()
         guard var reader = read(source, settings, diagnostics, known) else { return nil }
@@ -73,13 +109,12 @@ package struct DocumentCache: Sendable {
             reader = plain
         }
         // A child holds on to the text of its document, so such documents are not kept.
-        if let fingerprint = source.fingerprint, let remarks = diagnostics.remarks(since: mark),
+        guard let fingerprint = source.fingerprint, let remarks = diagnostics.remarks(since: mark),
             reader.children.isEmpty, !reader.drafts.isPartial
-        {
-            let rules = known ?? KnownRules()
-            next[source.name] = Kept(fingerprint: fingerprint, drafts: reader.drafts, remarks: remarks, rules: rules)
-        }
-        return (reader.drafts, reader.children)
+        else { return (reader, nil) }
+        let kept = Kept(
+            fingerprint: fingerprint, drafts: reader.drafts, remarks: remarks, rules: known ?? KnownRules())
+        return (reader, kept)
     }
 
     private func read(
@@ -114,7 +149,7 @@ package struct DocumentCache: Sendable {
 
     /// Ends a load with faults: what is kept is that of the one before.
     mutating func forgetThisLoad() {
-        next = [:]
+        (next, readAhead) = ([:], [:])
         nextTags = nil
         hasSettledRules = false
     }
