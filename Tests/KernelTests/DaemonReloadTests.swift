@@ -100,4 +100,28 @@ struct DaemonReloadTests {
             #expect(try network.router.counter("nsg/front/inbound/AlwaysDenied")?.packets == sent[1])
         }
     }
+
+    @Test(
+        "a first load of a thousand rules is in force before it is read back; a reload meanwhile, and what somebody changes, come right (E1, E6)"
+    )
+    func thousandRulesProvenLater() throws {
+        try TestNetwork.with(Self.thousandRules()) { network in
+            let daemon = try network.startDaemon()
+            try network["b"].serve("udp", 7000)
+            try network.write(Self.thousandRules(flipped: [500]))
+            #expect(try daemon.reload().result == "applied")
+            let isProven = try eventually { try daemon.status()[["drift", "lastAudit"]]?.string != nil }
+            #expect(try isProven && daemon.status()[["drift", "found"]]?.int == 0)
+
+            // Out, and in again: a first load, of which a rule goes before it is read.
+            _ = try daemon.control("flush")
+            #expect(try daemon.reload().result == "applied")
+            try network.router.shell("nft flush chain inet nsgd to/forward/v4")
+            let isHealed = try eventually {
+                try daemon.status()[["drift", "healed"]]?.int ?? 0 > 0
+            }
+            #expect(isHealed)
+            #expect(try !network["a"].isAnswered(network["b"].address, 7000, expecting: false))
+        }
+    }
 }
