@@ -26,6 +26,7 @@ package enum Daemon {
             print(options.showsHelp ? DaemonOptions.help : "nsgd \(Installation.version)")
             return 0
         }
+        UnusedMemory.keepLittle()
         let journal = Journal("nsgd")
         do {
             let running = try RunningDaemon(options, journal)

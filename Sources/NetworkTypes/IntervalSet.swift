@@ -6,16 +6,20 @@ package struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable
 
     /// The union of `ranges`, in any order, overlapping or not. O(n log n).
     package init(_ ranges: some Sequence<ClosedRange<Bound>>) {
-        self.ranges = []
-        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
-            if let last = self.ranges.last,
-                range.lowerBound <= last.upperBound || range.lowerBound == last.upperBound + 1
-            {
-                self.ranges[self.ranges.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+        // In place: policies have tens of thousands of small sets, and an array that grows keeps room for more.
+        var merged = ranges.sorted { $0.lowerBound < $1.lowerBound }
+        var last = 0
+        for index in merged.indices.dropFirst() {
+            let (before, range) = (merged[last], merged[index])
+            if range.lowerBound <= before.upperBound || range.lowerBound == before.upperBound + 1 {
+                merged[last] = before.lowerBound...max(before.upperBound, range.upperBound)
             } else {
-                self.ranges.append(range)
+                last += 1
+                merged[last] = range
             }
         }
+        if last + 1 < merged.count { merged.removeLast(merged.count - last - 1) }
+        self.ranges = merged
     }
 
     /// - Parameter ranges: as `ranges` has them: ascending, with a gap between any two.

@@ -26,9 +26,10 @@ package struct PacketCopy: Hashable, Sendable {
     }
 }
 
-/// One step of a rule. Steps run left to right; the first that does not match ends the rule.
+/// One step of a rule. Steps run left to right; the first that does not match ends the rule. What is large and rare is
+/// stored beside: most rules count, label and give a verdict.
 package enum Step: Hashable, Sendable {
-    case match(Field, Comparison)
+    indirect case match(Field, Comparison)
     case lookup(Field, in: SetName)
     /// Goes on where the fields, one behind the other, are an element of the set (`isIn`), or where they are none. Of
     /// one field that shall be in, a rule makes a `lookup`, which is the same to the kernel.
@@ -37,7 +38,7 @@ package enum Step: Hashable, Sendable {
     case dispatch(Field, through: SetName)
     /// Does what the last of three maps holds; a packet that one of them does not hold, or whose port cannot be read, goes
     /// on with the next rule.
-    case classify(Classification)
+    indirect case classify(Classification)
     case counter(CounterName)
     /// Sets these bits in the connection's label beside those it has (the kernel ORs them in).
     case setLabel(UInt128)

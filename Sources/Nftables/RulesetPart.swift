@@ -7,6 +7,8 @@ package final class RulesetPart: Sendable {
 
     /// O(rules).
     package init(_ content: Ruleset) {
+        var content = content
+        content.dropSpareRoom()
         self.content = content
         var foreignSets: Set<SetName> = []
         for chain in content.chains.values {
@@ -17,6 +19,15 @@ package final class RulesetPart: Sendable {
             }
         }
         self.foreignSets = foreignSets
+    }
+}
+
+extension Ruleset {
+    /// An array that grew has room for up to as much again, and these live long.
+    fileprivate mutating func dropSpareRoom() {
+        for (name, set) in sets where set.elements.capacity > set.elements.count + set.elements.count / 8 {
+            sets[name]?.elements = set.elements.map(\.self)
+        }
     }
 }
 

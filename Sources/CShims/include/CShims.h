@@ -36,6 +36,10 @@ uint64_t nsgd_clock_monotonic(void);
 /// Holds the calling thread for so many nanoseconds; a signal does not shorten it.
 void nsgd_sleep(uint64_t duration);
 
+/// mallopt: two arenas, and a heap that is not given back and taken again while work goes on (`nsgd_release_unused_memory`
+/// does that once, at the end of it).
+void nsgd_keep_heap_small(void);
+
 /// malloc_trim(0), whose header is in no module of Swift's.
 void nsgd_release_unused_memory(void);
 
