@@ -16,6 +16,9 @@ import Testing
         var access: Access = .allow
     }
 
+    /// Stands for a service tag.
+    private static let largeTag = "Lab.Large"
+
     private static func ports(_ ranges: ClosedRange<UInt16>...) -> [PortRange] { ranges.map { PortRange($0) } }
 
     private static let lists: [(name: String, rules: [Given])] = [
@@ -57,6 +60,16 @@ import Testing
             ]
         ),
         (
+            "a tag of many prefixes, which stays one set, before rules that are divided",
+            [
+                Given(source: [largeTag], ports: ports(80...443), access: .deny),
+                Given(source: ["198.51.100.0/24"], ports: ports(100...200, 443...443)),
+                Given(source: ["198.51.100.64/26"], destination: [largeTag]),
+                Given(source: ["198.51.100.0/25", "203.0.113.0/24"], ports: ports(0...1024), access: .deny),
+                Given(protocol: .any, source: ["203.0.113.0/25", largeTag]),
+            ]
+        ),
+        (
             "addresses within addresses, and both ends of all",
             [
                 Given(source: ["0.0.0.0/1"], ports: ports(0...0, 65535...65535), access: .deny),
@@ -87,9 +100,17 @@ import Testing
     /// A guest, to which packets come under these rules.
     private static func estate(_ given: [Given]) -> Estate {
         func scope(_ texts: [String]) -> AddressScope {
-            texts.isEmpty ? .any : .prefixes(texts.compactMap { IPPrefix($0) })
+            if texts.isEmpty { return .any }
+            return texts.contains(largeTag)
+                ? .serviceTag(ServiceTag(largeTag)) : .prefixes(texts.compactMap { IPPrefix($0) })
         }
         var estate = Estate.large(rules: 0, nameLength: 1, isRouter: false)
+        let tag = ServiceTag(largeTag)
+        // Every other address, so that no two are one prefix.
+        estate.serviceTags[tag.key] = (0..<160).compactMap {
+            IPPrefix(.v4(IPv4Address(0xc633_6400 + UInt32($0) << 1)), length: 32)
+        }
+        estate.serviceTagNames[tag.key] = tag.description
         for id in estate.networkSecurityGroups.keys {
             estate.networkSecurityGroups[id]?.securityRules = given.enumerated().map { index, given in
                 SecurityRule(
