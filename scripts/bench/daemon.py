@@ -25,7 +25,7 @@ class Daemon:
         self.notifications.bind(str(self.folder / "notify"))
 
     def start(self):
-        """Seconds from the start of the process until it says READY: the documents are in force, and read back."""
+        """Seconds from the start of the process until it says READY: the documents are in force."""
         options = [part for name in ("config", "state", "logs") for part in (f"--{name}", str(self.folder / name))]
         with open(self.folder / "log", "a", encoding="utf-8") as log:
             started = time.monotonic()

@@ -14,7 +14,7 @@ SIZES = [10, 100, 1_000]
 NUMBERS = itertools.count()
 
 EXPLANATION = """\
-nsgd: from the start of its process to READY, with the documents read, the rules in the kernel and read back. The peers: from the
+nsgd: from the start of its process to READY, with the documents read and the rules in force. The peers: from the
 start to the end of the program that loads the list. Medians of {times} loads into fresh namespaces, in milliseconds."""
 
 
