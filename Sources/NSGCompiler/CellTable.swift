@@ -10,9 +10,9 @@ struct CellTable {
     let dimension: Dimension
     /// Ascending and disjoint, each with the number of its class.
     private(set) var classes: [(values: ClosedRange<UInt128>, number: UInt32)] = []
-    /// By the key that class and service make. `nil` where the rest decides although the range around it is another's.
+    /// Ascending, by the key that class and service make. `nil` where the rest decides although the range around it is another's.
     private(set) var points: [(key: UInt128, content: Int?)] = []
-    /// Disjoint, but not in order.
+    /// Ascending and disjoint.
     private(set) var ranges: [(keys: ClosedRange<UInt128>, content: Int)] = []
     /// What cells hold; none is `Content.rest`.
     private(set) var contents: [Content] = []
