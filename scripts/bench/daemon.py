@@ -76,6 +76,16 @@ class Daemon:
             before = now
             time.sleep(0.05)
 
+    def settled_decisions(self, seconds=30):
+        """`decisions()`, once a second went by in which they did not change."""
+        deadline = time.monotonic() + seconds
+        before, since = self.decisions(), time.monotonic()
+        while time.monotonic() < min(deadline, since + 1):
+            time.sleep(0.1)
+            if (now := self.decisions()) != before:
+                before, since = now, time.monotonic()
+        return before
+
     def decisions(self):
         """How many decisions were recorded, and how many are known to be missing."""
         status = self.control("status")

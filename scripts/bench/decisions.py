@@ -14,7 +14,8 @@ SECONDS = 3
 EXPLANATION = """\
 2 x 10 rules, flow logs as they are by default. Burst: up to {burst:,} new flows as fast as the sender can. Sustained: the highest
 rate, for {seconds} s each, at which every decision was recorded, of {steps} a second.
-Allow brings conntrack events as well, Deny does not. Recorded counts what nsgd has logged; missing what it knows to have missed."""
+Allow brings conntrack events as well, Deny does not. Recorded counts what nsgd has logged, once it has stopped doing so; missing
+what it knows by then to have missed: it compares with the kernel's counters once a minute."""
 
 
 class Recording:
@@ -41,9 +42,9 @@ class Recording:
 
     def told(self, before):
         """Recorded and missing since `before`."""
-        self.daemon.settle()
-        after = self.daemon.decisions()
+        after = self.daemon.settled_decisions()
         self.trio.flush()
+        # What ended is worked up, too.
         self.daemon.settle()
         return after[0] - before[0], after[1] - before[1]
 

@@ -43,8 +43,7 @@ def run(lineup, rounds):
     report.line("")
     lineup.table("new flows", values, chosen, rate)
     for firewall in recorded:
-        firewall.daemon.settle()
-        after = (firewall.traffic.begun, *firewall.daemon.decisions())
+        after = (firewall.traffic.begun, *firewall.daemon.settled_decisions())
         begun, logged, missing = (now - then for now, then in zip(after, before[firewall]))
         report.record("decisions of new flows", firewall.title, {"flows": begun, "logged": logged, "missing": missing})
         report.line(f"{firewall.title}: {begun:,} flows, {logged:,} decisions recorded, {missing:,} known to be missing")
