@@ -233,10 +233,9 @@ actor FlowObserver {
     /// A machine behind its veth sends from its own address on that link.
     private func learnAddress(of packet: LoggedPacket, _ judged: JudgedPacket) {
         guard let device = judged.entryDevice, let sender = packet.senderHardwareAddress,
-            let binding = tracker.attributor.policy.binding(ofDevice: device),
-            binding.attachment == .guest, tracker.attributor.macAddresses[binding.networkInterface] == nil
+            let interface = tracker.attributor.guestsWithoutAddress[device]
         else { return }
-        tracker.attributor.macAddresses[binding.networkInterface] = sender
+        tracker.attributor.macAddresses[interface] = sender
     }
 
     private func take(_ events: [ConntrackEvent], _ range: Range<Int>, lost: Bool) {

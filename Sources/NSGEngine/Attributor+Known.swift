@@ -91,10 +91,11 @@ extension Attributor {
     mutating func denial(
         of packet: JudgedPacket, at side: Side, slot: LabelSlot, number: RuleNumber
     ) -> LoggedSide {
-        let isAlone = side.interface.networkInterface.map { policy.book.lists(of: $0, side.direction).count == 1 }
-        let key = KnownSides.Denial(
-            devices: .init(entry: packet.entryDevice, exit: packet.exitDevice), slot: slot, number: number,
-            flow: isAlone ?? true ? nil : packet.flow)
+        var key = KnownSides.Denial(
+            devices: .init(entry: packet.entryDevice, exit: packet.exitDevice), slot: slot, number: number, flow: nil)
+        if let interface = side.interface.networkInterface, policy.book.hasSeveralLists(of: interface, side.direction) {
+            key.flow = packet.flow
+        }
         if let denial = known.denials[key] { return denial }
         let denial = logged(side, judgement(of: side, packet.flow, deniedAt: slot, by: number))
         if known.denials.count >= KnownSides.most { known.denials = [:] }

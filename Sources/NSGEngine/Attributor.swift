@@ -20,8 +20,14 @@ package struct Attributor: Sendable {
     private(set) var networks: [ResourceID: ResourceID] = [:]
     /// MAC addresses that no document gives: of links for `host`, of neighbours for `guest` (KERNEL 18).
     package var macAddresses: [ResourceID: MACAddress] {
-        didSet { if macAddresses != oldValue { known = KnownSides() } }
+        didSet {
+            guard macAddresses != oldValue else { return }
+            known = KnownSides()
+            indexGuests()
+        }
     }
+    /// Interfaces of guests whose MAC address nothing tells yet, by device.
+    package private(set) var guestsWithoutAddress: [String: ResourceID] = [:]
 
     package init(policy: Policy, macAddresses: [ResourceID: MACAddress] = [:]) {
         self.policy = policy
@@ -39,6 +45,15 @@ package struct Attributor: Sendable {
             guard let interface = policy.estate.networkInterfaces[binding.networkInterface] else { continue }
             networks[interface.id] = policy.estate.virtualNetwork(of: interface)?.id
             for address in interface.addresses { bindingsByAddress[address, default: []].append(binding) }
+        }
+        indexGuests()
+    }
+
+    private mutating func indexGuests() {
+        guestsWithoutAddress = [:]
+        for binding in policy.estate.bindings
+        where binding.attachment == .guest && macAddresses[binding.networkInterface] == nil {
+            guestsWithoutAddress[binding.device] = binding.networkInterface
         }
     }
 
@@ -92,7 +107,9 @@ package struct Attributor: Sendable {
     }
 
     private func decision(of side: Side, _ flow: FlowTuple) -> Decision? {
-        side.interface.networkInterface.map { policy.evaluator.decision(for: flow, at: $0, side.direction) }
+        // No closure: it would hold a copy of all that is here.
+        guard let interface = side.interface.networkInterface else { return nil }
+        return policy.evaluator.decision(for: flow, at: interface, side.direction)
     }
 
     private func derived(_ decision: Decision) -> [StageRecord] {

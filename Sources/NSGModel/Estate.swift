@@ -58,9 +58,8 @@ package struct Estate: Hashable, Sendable {
     /// `resourceGuid` of a security group, or of the manager of a collection of admin rules: `aclID` in virtual network
     /// flow logs. Of what is in no document any more, the one it would have without a `resourceGuid`.
     package func guid(ofOwner owner: ResourceID) -> UUID {
-        let manager = owner.networkManager
-        return networkSecurityGroups[owner]?.guid ?? networkManagers[manager]?.guid ?? networkManagers[owner]?.guid
-            ?? UUID(named: owner.description.lowercased())
+        networkSecurityGroups[owner]?.guid ?? networkManagers[owner.networkManager]?.guid
+            ?? networkManagers[owner]?.guid ?? UUID(named: owner.description.lowercased())
     }
 
     package func binding(of interface: ResourceID) -> Binding? { bindings.first { $0.networkInterface == interface } }

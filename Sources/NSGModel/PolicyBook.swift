@@ -58,6 +58,11 @@ package struct PolicyBook: Sendable {
         (keys[interface]?[direction] ?? []).compactMap { lists[$0] }
     }
 
+    /// Whether it is more than one. O(1).
+    package func hasSeveralLists(of interface: ResourceID, _ direction: Direction) -> Bool {
+        (keys[interface]?[direction]?.count ?? 0) > 1
+    }
+
     /// The platform's services that the interface reaches past all lists (S9).
     package func exemptServices(at interface: ResourceID) -> [PlatformService] { services[interface] ?? [] }
 

@@ -102,7 +102,8 @@ package struct NetlinkWriter: Sendable {
     }
 
     private mutating func append(native value: some FixedWidthInteger) {
-        bytes += value.hostBytes
+        // Of the caller's type, which the compiler does not know here: a byte at a time would be a call each.
+        unsafe withUnsafeBytes(of: value) { unsafe bytes.append(contentsOf: $0) }
     }
 
     private mutating func patch(_ value: UInt32, at offset: Int) {

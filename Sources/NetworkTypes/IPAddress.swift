@@ -158,7 +158,7 @@ package enum IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible 
 
 extension FixedWidthInteger {
     /// The bytes of the value, most significant first.
-    package var bigEndianBytes: [UInt8] {
+    @inlinable package var bigEndianBytes: [UInt8] {
         (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> (Self.bitWidth - 8 - 8 * $0)) }
     }
 }

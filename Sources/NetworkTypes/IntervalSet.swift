@@ -35,7 +35,10 @@ package struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable
     package static var all: Self { Self(CollectionOfOne(Bound.min...Bound.max)) }
 
     @inlinable package var isEmpty: Bool { ranges.isEmpty }
-    @inlinable package var isAll: Bool { ranges.count == 1 && ranges[0] == Bound.min...Bound.max }
+    @inlinable package var isAll: Bool {
+        guard ranges.count == 1, let first = ranges.first else { return false }
+        return first.lowerBound == Bound.min && first.upperBound == Bound.max
+    }
 
     /// O(log n).
     package func contains(_ value: Bound) -> Bool {
