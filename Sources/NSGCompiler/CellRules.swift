@@ -5,7 +5,8 @@ import Nftables
 /// cell of its protocol and port holds, then the chain that decides.
 ///
 /// What is between is a number, since a map from numbers to numbers names no chains: the kernel need not walk it at each
-/// commit, and a rule that does something else now is one element.
+/// commit, and a rule that does something else now is one element. A point's number is that of its outcome, under which the
+/// map of ranges holds it once more, whatever the class, so that one rule looks up both.
 struct CellRules {
     let cells: CellTable
     /// Of contents, by number.
@@ -21,24 +22,24 @@ struct CellRules {
         var name: String
     }
 
-    /// The number of the outcome that the rest decides.
-    private static let restNumber: UInt32 = 0
+    /// The number of points that the rest decides: the map of ranges does not hold it.
+    private static let restNumber: UInt32 = 1
 
     /// In one chain, since there are few levels of them. Most packets are looked up by what they have; behind that come those of
     /// folded protocols, and those without a port.
     func rules(into builder: inout RulesetBuilder) -> [Rule] {
-        let maps = maps(into: &builder)
-        var rules = lookUps(maps, readsPort: true)
+        guard let maps = maps(into: &builder) else { return [Rule(.verdict(.goto(rest)))] }
+        var rules = [lookUp(maps, readsPort: true)]
         let folded = cells.holdsFolded ? Transport.steps(Folded.protocols.map(\.rawValue), into: &builder) : []
         if cells.holdsPortless || cells.holdsFolded {
             let others = IPProtocol.withPorts.filter { !Folded.protocols.contains($0) }
             rules.append(missed(Transport.steps(others.map(\.rawValue), into: &builder)))
         }
-        if cells.holdsFolded { rules += lookUps(maps, folded, of: Folded.representative, readsPort: true) }
+        if cells.holdsFolded { rules.append(lookUp(maps, folded, of: Folded.representative, readsPort: true)) }
         if cells.holdsPortless {
             if cells.holdsFolded { rules.append(missed(folded)) }
-            rules += lookUps(maps, readsPort: false)
-            if cells.holdsFolded { rules += lookUps(maps, folded, of: Folded.representative, readsPort: false) }
+            rules.append(lookUp(maps, readsPort: false))
+            if cells.holdsFolded { rules.append(lookUp(maps, folded, of: Folded.representative, readsPort: false)) }
         }
         return rules + [Rule(.verdict(.goto(rest)))]
     }
@@ -53,19 +54,21 @@ struct CellRules {
     private struct Maps {
         var classes: SetName
         var points: SetName?
-        var ranges: SetName?
+        var ranges: SetName
         var outcomes: SetName
     }
 
-    private func maps(into builder: inout RulesetBuilder) -> Maps {
+    /// Nil where the rest decides everywhere.
+    private func maps(into builder: inout RulesetBuilder) -> Maps? {
         let numbers = numbers()
-        var outcomes: [UInt32: ChainName] = [Self.restNumber: rest]
-        for (number, target) in zip(numbers, targets) { outcomes[number] = target.chain }
-        let classes = cells.classes.map { SetElement(.values($0.values), number: $0.number) }
-        let points = cells.points.map { key, content in
-            SetElement(.values(key...key), number: content.map { numbers[$0] } ?? Self.restNumber)
+        let points = points(numbers)
+        let ranges = ranges(numbers, points)
+        guard !ranges.isEmpty else { return nil }
+        var outcomes: [UInt32: ChainName] = [:]
+        for (number, target) in zip(numbers, targets) where number != Self.restNumber {
+            outcomes[number] = target.chain
         }
-        let ranges = cells.ranges.map { SetElement(.values($0.keys), number: numbers[$0.content]) }
+        let classes = cells.classes.map { SetElement(.values($0.values), number: $0.number) }
         let verdicts = outcomes.sorted { $0.key < $1.key }.map { number, chain in
             SetElement(.values(UInt128(number)...UInt128(number)), verdict: .goto(chain))
         }
@@ -76,17 +79,30 @@ struct CellRules {
             points: points.isEmpty
                 ? nil
                 : builder.map(
-                    "\(base)/points", keyType: Classification.cellType, isInterval: false, values: .numbers,
-                    keepsName: true,
-                    points),
-            ranges: ranges.isEmpty
-                ? nil
-                : builder.map(
-                    "\(base)/ranges", keyType: Classification.cellType, values: .numbers, keepsName: true, ranges),
+                    "\(base)/points", keyType: Classification.pointType, isInterval: false, values: .numbers,
+                    keepsName: true, points),
+            ranges: builder.map(
+                "\(base)/ranges", keyType: Classification.rangeType, values: .numbers, keepsName: true, ranges),
             outcomes: builder.map(
                 "\(base)/outcomes", keyType: Classification.outcomeType, isInterval: false, values: .verdicts,
-                keepsName: true,
-                verdicts))
+                keepsName: true, verdicts))
+    }
+
+    private func points(_ numbers: [UInt32]) -> [SetElement] {
+        if cells.points.isEmpty { return [] }
+        return cells.points.map { key, content in
+            SetElement(.values(key...key), number: content.map { numbers[$0] } ?? Self.restNumber)
+        } + [SetElement(.catchAll, number: Classification.noPoint)]
+    }
+
+    /// Of classes, then of points.
+    private func ranges(_ numbers: [UInt32], _ points: [SetElement]) -> [SetElement] {
+        let ofClasses = cells.ranges.filter { numbers[$0.content] != Self.restNumber }.map {
+            SetElement(.values($0.keys), number: numbers[$0.content])
+        }
+        let numbersOfPoints = Set(points.compactMap(\.number)).subtracting([Classification.noPoint, Self.restNumber])
+        return ofClasses
+            + numbersOfPoints.sorted().map { SetElement(.values(Classification.keys(ofPoint: $0)), number: $0) }
     }
 
     /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two names
@@ -98,7 +114,7 @@ struct CellRules {
             var digest = ContentDigest()
             digest.add(target.name)
             var number = digest.number
-            while number == Self.restNumber || used[number] != nil && used[number] != target.chain { number &+= 1 }
+            while number <= Self.restNumber || used[number] != nil && used[number] != target.chain { number &+= 1 }
             used[number] = target.chain
             return number
         }
@@ -107,15 +123,10 @@ struct CellRules {
     // MARK: Look-ups
 
     /// - Parameter number: looked up instead of the packet's protocol.
-    private func lookUps(
-        _ maps: Maps, _ beginning: [Step] = [], of number: IPProtocol? = nil, readsPort: Bool
-    ) -> [Rule] {
-        let address = writer.field(cells.dimension)
-        return [readsPort ? maps.points : nil, maps.ranges].compactMap(\.self).map { cells in
-            let classification = Classification(
-                address: address, classes: maps.classes, protocolNumber: number?.rawValue, readsPort: readsPort,
-                cells: cells, outcomes: maps.outcomes)
-            return Rule(writer.inFamily(beginning + [.classify(classification)]))
-        }
+    private func lookUp(_ maps: Maps, _ beginning: [Step] = [], of number: IPProtocol? = nil, readsPort: Bool) -> Rule {
+        let classification = Classification(
+            address: writer.field(cells.dimension), classes: maps.classes, protocolNumber: number?.rawValue,
+            readsPort: readsPort, points: readsPort ? maps.points : nil, ranges: maps.ranges, outcomes: maps.outcomes)
+        return Rule(writer.inFamily(beginning + [.classify(classification)]))
     }
 }

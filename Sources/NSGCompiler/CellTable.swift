@@ -4,8 +4,8 @@ import NetworkTypes
 /// there that a clause with addresses of its own decides. All others are left to the rest.
 ///
 /// Addresses are of one class if they follow one another and the same clauses hold for them. In a class the first match is
-/// settled for each port that a clause names alone (`points`), and for ranges of services (`ranges`), which a packet's service
-/// is looked up in where it is none of the points.
+/// settled for each port that a clause names alone (`points`), and for ranges of services (`ranges`), where a packet's service
+/// is looked up if it is none of the points.
 struct CellTable {
     let dimension: Dimension
     /// Ascending and disjoint, each with the number of its class.
@@ -44,8 +44,8 @@ struct CellTable {
         var isSettled: Bool
     }
 
-    /// Nil where the dimension tells too few clauses apart, or where there would be too many cells.
-    init?(_ clauses: [Clause], by dimension: Dimension, fewestClasses: Int, _ table: ConditionTable) {
+    /// Nil where there would be too few cells for a table, or too many.
+    init?(_ clauses: [Clause], by dimension: Dimension, fewestCells: Int, _ table: ConditionTable) {
         self.dimension = dimension
         numbersOfClauses = Array(repeating: nil, count: clauses.count)
         let bounds = IntervalBounds(of: clauses, dimension, table)
@@ -64,7 +64,6 @@ struct CellTable {
             of: clauses.indices.compactMap { index in
                 divided[index] ? table.values(clauses[index][dimension]).map { (index, $0) } : nil
             })
-        guard sections.members.count >= fewestClasses else { return nil }
         let numbers = Self.numbers(of: sections)
         let met = Self.groups(of: sections, metBy: guards, clauses, dimension, table)
         var entries: [[Entry]] = []
@@ -75,6 +74,7 @@ struct CellTable {
             work += entries[group].count
             guard work <= Self.mostEntries else { return nil }
         }
+        guard work >= fewestCells else { return nil }
         for (group, cells) in ClassCells.all(of: entries, services).enumerated() { add(cells, number: numbers[group]) }
         classes = sections.intervals.map { ($0.values, numbers[$0.group]) }
         points.sort { $0.key < $1.key }

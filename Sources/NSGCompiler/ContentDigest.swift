@@ -73,6 +73,7 @@ struct ContentDigest {
             tag(Self.number(of: classification.address))
             tag(classification.readsPort ? 1 : 0)
             add(classification.protocolNumber.map { UInt128($0) } ?? 0x100, 2)
+            tag(UInt8(classification.sets.count))
             for set in classification.sets { add(set.description) }
         }
     }
@@ -151,6 +152,7 @@ struct ContentDigest {
         case .concatenation(let keys):
             tag(3)
             for key in keys { add(key) }
+        case .catchAll: tag(4)
         }
     }
 }

@@ -210,16 +210,16 @@ struct DecisionTree {
 
     // MARK: Choice
 
-    /// Nil where rows do as well, or where neither side's addresses tell the clauses apart.
+    /// Nil where rows or trees do as well, or where neither side's addresses tell the clauses apart.
     private func cells(of clauses: [Clause]) -> CellTable? {
-        guard let fewest = division.fewestClasses,
+        guard let fewest = division.fewestCells,
             clauses.reduce(0, { $0 + writer.count($1) }) > division.shortRow
         else { return nil }
         let dimensions = [Dimension.source, .destination].map { dimension in
             (dimension: dimension, count: clauses.count { writer.table.values($0[dimension]) != nil })
         }
         for (dimension, count) in dimensions.sorted(by: { $0.count > $1.count }) where 2 * count > clauses.count {
-            if let cells = CellTable(clauses, by: dimension, fewestClasses: fewest, writer.table) { return cells }
+            if let cells = CellTable(clauses, by: dimension, fewestCells: fewest, writer.table) { return cells }
         }
         return nil
     }

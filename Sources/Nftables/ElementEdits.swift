@@ -29,15 +29,15 @@ struct ElementEdits {
 
 extension SetKey: Comparable {
     /// The order of a set's elements, in which a dump gives them too: ranges by their first value, names by their
-    /// letters, concatenations part by part.
+    /// letters, concatenations part by part; what holds all else is the last.
     package static func < (left: SetKey, right: SetKey) -> Bool {
         switch (left, right) {
         case (.values(let left), .values(let right)):
             (left.lowerBound, left.upperBound) < (right.lowerBound, right.upperBound)
         case (.device(let left), .device(let right)): left < right
         case (.concatenation(let left), .concatenation(let right)): left.lexicographicallyPrecedes(right)
-        case (.values, _), (.device, .concatenation): true
-        case (.device, _), (.concatenation, _): false
+        case (.values, _), (.device, .concatenation), (.device, .catchAll), (.concatenation, .catchAll): true
+        case (.device, _), (.concatenation, _), (.catchAll, _): false
         }
     }
 }

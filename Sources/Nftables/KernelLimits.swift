@@ -131,7 +131,7 @@ extension Step {
     fileprivate var mostExpressions: Int {
         switch self {
         case .membership(let fields, _, _): fields.count + 1
-        case .classify: 6
+        case .classify: 9
         case .match: 4
         case .lookup, .dispatch, .setLabel: 2
         case .counter, .log, .setTimeout, .verdict: 1

@@ -40,7 +40,7 @@ extension KeyType {
         case (.concatenation(let types), .concatenation(let keys)):
             types.count == keys.count && zip(types, keys).allSatisfy { $0.admits($1) }
         case (.deviceName, .values), (.concatenation, .values): false
-        case (_, .values): true
+        case (_, .values), (_, .catchAll): true
         case (_, .device), (_, .concatenation): false
         }
     }
@@ -151,7 +151,8 @@ extension Classification {
     fileprivate func renamingSets(_ names: [SetName: SetName]) -> Classification {
         var renamed = self
         renamed.classes = names[classes] ?? classes
-        renamed.cells = names[cells] ?? cells
+        renamed.points = points.map { names[$0] ?? $0 }
+        renamed.ranges = names[ranges] ?? ranges
         renamed.outcomes = names[outcomes] ?? outcomes
         return renamed
     }

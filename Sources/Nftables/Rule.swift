@@ -36,8 +36,8 @@ package enum Step: Hashable, Sendable {
     case membership([Field], of: SetName, isIn: Bool)
     /// Does what the map holds for the field's value; a value it does not hold ends the rule.
     case dispatch(Field, through: SetName)
-    /// Does what the last of three maps holds; a packet that one of them does not hold, or whose port cannot be read, goes
-    /// on with the next rule.
+    /// Does what the last of several maps holds; a packet that one of them does not hold, or whose port cannot be read,
+    /// goes on with the next rule.
     indirect case classify(Classification)
     case counter(CounterName)
     /// Sets these bits in the connection's label beside those it has (the kernel ORs them in).

@@ -106,6 +106,7 @@ extension KeyType {
         case (.concatenation(let keys), .concatenation(let types)):
             zip(types, keys).map { $0.text(of: $1) }.joined(separator: " . ")
         case (.concatenation, _): ""
+        case (.catchAll, _): "*"
         }
     }
 

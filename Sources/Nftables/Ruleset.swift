@@ -60,6 +60,8 @@ package enum SetKey: Hashable, Sendable {
     case device(String)
     /// One key for each part of a concatenation; single values alone.
     indirect case concatenation([SetKey])
+    /// All that no other element of a map holds. Not of intervals.
+    case catchAll
 }
 
 /// A table has hundreds of thousands of them: 64 bytes, and but for long names no allocation.

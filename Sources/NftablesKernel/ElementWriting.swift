@@ -60,6 +60,7 @@ extension Batch {
             let key = beginNested(NFTA_SET_ELEM_KEY.rawValue)
             put(NFTA_DATA_VALUE.rawValue, bytes: bytes)
             endNested(key)
+        case .catchAll: put(NFTA_SET_ELEM_FLAGS.rawValue, UInt32(NFT_SET_ELEM_CATCHALL.rawValue))
         }
         switch element.value {
         case .none, .timeout: break

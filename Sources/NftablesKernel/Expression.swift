@@ -27,7 +27,7 @@ struct Register: Hashable, Sendable {
 }
 
 /// One instruction of the kernel's rule machine, as far as our rules use it. Data goes through register 1, but for the
-/// fields of a concatenation, which lie one behind the other from there on. Prints as `nft --debug=netlink` does. Bytes
+/// fields of a concatenation, which lie one behind the other from there on, and for those of a `Classification`. Prints as `nft --debug=netlink` does. Bytes
 /// are as they lie in the register.
 enum Expression: Hashable, Sendable {
     /// `base` is `NFT_PAYLOAD_NETWORK_HEADER` or `NFT_PAYLOAD_TRANSPORT_HEADER`.
@@ -79,11 +79,9 @@ enum Expression: Hashable, Sendable {
     /// What a look-up gives beside whether there is such an element.
     enum Yield: Hashable, Sendable {
         case nothing, verdict
-        /// Into the registers from `numberRegister` on.
-        case number
+        /// Into the two registers from this one on.
+        case number(into: Register)
     }
-
-    static let numberRegister = Register(word: 3)
 
     /// `enum nft_cmp_ops`
     enum Relation: UInt32, Sendable {
@@ -107,7 +105,11 @@ extension Expression: CustomStringConvertible {
         case .compare(let relation, let bytes): return "cmp \(relation) reg 1 0x\(bytes.text)"
         case .lookup(let set, let register, let yields, let isInverted):
             let target =
-                yields == .verdict ? " dreg 0" : yields == .number ? " dreg \(Self.numberRegister.number)" : ""
+                switch yields {
+                case .nothing: ""
+                case .verdict: " dreg 0"
+                case .number(let register): " dreg \(register.number)"
+                }
             return "lookup reg \(register.number) set \(set)" + target + (isInverted ? " 0x1" : "")
         case .counter(let name): return "objref type \(NFT_OBJECT_COUNTER) name \(name)"
         case .timeout(let name): return "objref type \(NFT_OBJECT_CT_TIMEOUT) name \(name)"

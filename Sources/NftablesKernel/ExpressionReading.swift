@@ -122,8 +122,9 @@ struct ExpressionReader {
         switch target.map({ message.number($0, as: UInt32.self) }) {
         case nil: yields = .nothing
         case NFT_REG_VERDICT.rawValue: yields = .verdict
-        case Expression.numberRegister.number: yields = .number
-        default: return nil
+        case let number:
+            guard let into = number?.flatMap(Register.init(number:)) else { return nil }
+            yields = .number(into: into)
         }
         return .lookup(set: set, from: register, yields: yields, isInverted: flags != 0)
     }

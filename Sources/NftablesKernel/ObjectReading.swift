@@ -60,22 +60,26 @@ extension ExpressionReader {
     mutating func element(
         in message: borrowing RawSpan, _ element: Range<Int>, of values: NamedSet.Values
     ) -> KernelElement? {
-        guard let key = message.attribute(NFTA_SET_ELEM_KEY, in: element),
-            let place = message.attribute(NFTA_DATA_VALUE, in: key),
+        let flags = message.uint32(NFTA_SET_ELEM_FLAGS, in: element) ?? 0
+        guard let key = Self.key(in: message, message.attribute(NFTA_SET_ELEM_KEY, in: element), flags),
             message.attribute(NFTA_SET_ELEM_TIMEOUT, in: element) == nil,
             message.attribute(NFTA_SET_ELEM_KEY_END, in: element) == nil,
             message.attribute(NFTA_SET_ELEM_EXPR, in: element) == nil
         else { return nil }
-        let flags = message.uint32(NFTA_SET_ELEM_FLAGS, in: element) ?? 0
-        guard flags & ~UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) == 0 else { return nil }
-        let isEnd = flags != 0
-        let bytes: KernelKey =
-            if let short = message.registerBytes(place) { .short(short) } else { .long(message.bytes(place)) }
-        if isEnd { return KernelElement(key: bytes, isEnd: true) }
+        if flags == NFT_SET_ELEM_INTERVAL_END.rawValue { return KernelElement(key: key, isEnd: true) }
         guard let value = value(in: message, message.attribute(NFTA_SET_ELEM_DATA, in: element), values) else {
             return nil
         }
-        return KernelElement(key: bytes, value: value)
+        return KernelElement(key: key, value: value)
+    }
+
+    /// From `NFTA_SET_ELEM_KEY`, which an element that holds all else does not have; nil for flags that none of ours has.
+    private static func key(in message: borrowing RawSpan, _ key: Range<Int>?, _ flags: UInt32) -> KernelKey? {
+        if flags == NFT_SET_ELEM_CATCHALL.rawValue { return key == nil ? .catchAll : nil }
+        guard flags & ~UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) == 0,
+            let place = message.attribute(NFTA_DATA_VALUE, in: key)
+        else { return nil }
+        return if let short = message.registerBytes(place) { .short(short) } else { .long(message.bytes(place)) }
     }
 
     /// From `NFTA_SET_ELEM_DATA`; nil where it is not what the set's elements have.

@@ -172,6 +172,8 @@ private struct StepReader {
         case .timeout(let name): return .setTimeout(TimeoutName(name))
         case .log(let copy): return .log(copy)
         case .verdict(let verdict): return .verdict(verdict)
+        case .load where Classification.begins(with: first):
+            return Classification(reading: &rest).map { .classify($0) }
         case .load(let bytes, .first):
             guard bytes.count == 16, case .setConntrack = rest.popFirst() else { return nil }
             return .setLabel(Field.connectionLabel.value(of: bytes))
@@ -181,9 +183,6 @@ private struct StepReader {
     }
 
     private mutating func use(of load: Expression) -> Step? {
-        if Classification.begins(with: load) {
-            return Classification(beginningWith: load, reading: &rest).map { .classify($0) }
-        }
         if rest.first?.loadedRegister != nil { return membership(beginningWith: load) }
         var loaded = 0
         guard let field = Field(loadedBy: load, isICMPv6: isICMPv6, length: &loaded) else { return nil }

@@ -146,7 +146,7 @@ extension Batch {
             switch yields {
             case .nothing: break
             case .verdict: put(NFTA_LOOKUP_DREG.rawValue, NFT_REG_VERDICT.rawValue)
-            case .number: put(NFTA_LOOKUP_DREG.rawValue, Expression.numberRegister.number)
+            case .number(let register): put(NFTA_LOOKUP_DREG.rawValue, register.number)
             }
             put(NFTA_LOOKUP_SET.rawValue, string: name)
             if isInverted { put(NFTA_LOOKUP_FLAGS.rawValue, NFT_LOOKUP_F_INV.rawValue) }

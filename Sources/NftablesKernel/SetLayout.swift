@@ -63,6 +63,7 @@ extension KeyType {
     /// A single value, in network order and as wide as the type; nil where it is none of the type.
     func bytes(of key: SetKey) -> KernelKey? {
         switch (self, key) {
+        case (_, .catchAll): return .catchAll
         case (.deviceName, .device(let name)):
             guard (1...15).contains(name.utf8.count), !name.utf8.contains(0) else { return nil }
             let value = name.utf8.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
@@ -86,6 +87,7 @@ extension KeyType {
 
     /// The other way; nil for bytes that `bytes(of:)` never gives.
     func key(of bytes: KernelKey) -> SetKey? {
+        if bytes == .catchAll { return .catchAll }
         guard bytes.count == width else { return nil }
         switch (self, bytes) {
         case (.deviceName, .short(let bytes)):
@@ -113,7 +115,7 @@ extension KeyType {
         case (.ipv4Address, .short(let bytes)), (.ipv6Address, .short(let bytes)), (.inetService, .short(let bytes)),
             (.inetProtocol, .short(let bytes)), (.integer, .short(let bytes)):
             return .values(bytes.value...bytes.value)
-        case (_, .long): return nil
+        case (_, .long), (_, .catchAll): return nil
         }
     }
 }
@@ -123,11 +125,14 @@ enum KernelKey: Hashable, Sendable {
     case short(RegisterBytes)
     /// More than 16 bytes, or a concatenation.
     case long([UInt8])
+    /// None: `NFT_SET_ELEM_CATCHALL`
+    case catchAll
 
     var count: Int {
         switch self {
         case .short(let bytes): bytes.count
         case .long(let bytes): bytes.count
+        case .catchAll: 0
         }
     }
 
@@ -135,6 +140,7 @@ enum KernelKey: Hashable, Sendable {
         switch self {
         case .short(let bytes): (0..<bytes.count).map { bytes[$0] }
         case .long(let bytes): bytes
+        case .catchAll: []
         }
     }
 }

@@ -7,12 +7,13 @@ import Testing
 
 @testable import NftablesKernel
 
-/// Addresses to classes, cells to outcomes, outcomes to verdicts: in the kernel as in the interpreter (T2).
+/// Addresses to classes, points and ranges to outcomes, outcomes to verdicts: in the kernel as in the interpreter (T2).
 @Suite(.serialized, .enabled(if: isInTestNamespace, "needs a network namespace of its own"))
 struct ClassificationKernelTests {
     private static let table = "classes"
     private static let (classes4, classes6) = (SetName("classes.v4"), SetName("classes.v6"))
-    private static let (cells, outcomes) = (SetName("cells"), SetName("outcomes"))
+    private static let (points, ranges) = (SetName("points"), SetName("ranges"))
+    private static let outcomes = SetName("outcomes")
     private static let missed = CounterName("missed")
 
     private static func counter(of outcome: UInt32) -> CounterName { CounterName("outcome-\(outcome)") }
@@ -23,27 +24,51 @@ struct ClassificationKernelTests {
 
     /// How a rule asks for an address: by its own protocol or by a number in its place, with its port or without.
     struct Question: Sendable, CustomTestStringConvertible {
-        var isInterval: Bool
+        var hasPoints: Bool
         var protocolNumber: UInt8?
         var readsPort: Bool
         var testDescription: String {
-            "\(isInterval ? "intervals" : "hash"), protocol \(protocolNumber.map { "\($0)" } ?? "read"), "
+            "\(hasPoints ? "points and ranges" : "ranges"), protocol \(protocolNumber.map { "\($0)" } ?? "read"), "
                 + "port \(readsPort ? "read" : "left out")"
         }
     }
 
-    static let questions = [true, false].flatMap { isInterval in
+    static let questions = [true, false].flatMap { hasPoints in
         [(nil, true), (nil, false), (132, true), (132, false)].map {
-            Question(isInterval: isInterval, protocolNumber: $0.0, readsPort: $0.1)
+            Question(hasPoints: hasPoints, protocolNumber: $0.0, readsPort: $0.1)
         }
     }
 
-    /// A cell, and in an interval map the four ports from it on.
-    private static func cell(
-        _ number: UInt32, _ protocolNumber: UInt8, _ port: UInt16?, _ outcome: UInt32, _ isInterval: Bool
-    ) -> SetElement {
-        let key = Classification.key(class: number, protocol: protocolNumber, port: port)
-        return element(key...(key + (isInterval && port != nil ? 4 << 16 - 1 : 0)), outcome)
+    /// Of class, protocol and port.
+    private static let cells: [(class: UInt32, protocol: UInt8, port: UInt16?, outcome: UInt32)] = [
+        (1, 6, 443, 2), (1, 17, 53, 1), (1, 17, nil, 4), (1, 132, 53, 3), (1, 132, nil, 5),
+        (0x0102_0304, 17, 53, 0xdead_beef), (0x0102_0304, 17, 99, 77),
+    ]
+
+    private static func key(_ cell: (class: UInt32, protocol: UInt8, port: UInt16?, outcome: UInt32)) -> UInt128 {
+        Classification.key(class: cell.class, protocol: cell.protocol, port: cell.port)
+    }
+
+    /// What the cells, and the three ports behind them, are looked up in: as ranges; or as points around which, and under which,
+    /// ranges have another outcome.
+    private static func maps(hasPoints: Bool) -> [NamedSet] {
+        var elements = cells.map { cell in
+            let key = key(cell)
+            return element(key...(key + (cell.port != nil ? 4 << 16 - 1 : 0)), hasPoints ? 6 : cell.outcome)
+        }
+        let numbers = cells.map(\.outcome).filter { $0 != 77 }
+        if hasPoints { elements += numbers.map { element(Classification.keys(ofPoint: $0), $0) } }
+        let ranges = NamedSet(
+            ranges, keyType: Classification.rangeType, isInterval: true, values: .numbers,
+            elements: elements.sorted { $0.key < $1.key })
+        guard hasPoints else { return [ranges] }
+        let single = cells.map { element(key($0)...key($0), $0.outcome) }.sorted { $0.key < $1.key }
+        return [
+            ranges,
+            NamedSet(
+                points, keyType: Classification.pointType, isInterval: false, values: .numbers,
+                elements: single + [SetElement(.catchAll, number: Classification.noPoint)]),
+        ]
     }
 
     private static func ruleset(_ question: Question) -> Ruleset {
@@ -51,16 +76,10 @@ struct ClassificationKernelTests {
             Step.classify(
                 Classification(
                     address: field, classes: classes, protocolNumber: question.protocolNumber,
-                    readsPort: question.readsPort, cells: cells, outcomes: outcomes))
+                    readsPort: question.readsPort, points: question.hasPoints ? points : nil, ranges: ranges,
+                    outcomes: outcomes))
         }
-        let cell = { (number: UInt32, protocolNumber: UInt8, port: UInt16?, outcome: UInt32) in
-            Self.cell(number, protocolNumber, port, outcome, question.isInterval)
-        }
-        let leaves: [UInt32] = [1, 2, 3, 4, 5, 0xdead_beef]
-        let all = [
-            cell(1, 6, 443, 2), cell(1, 17, 53, 1), cell(1, 17, nil, 4), cell(1, 132, 53, 3), cell(1, 132, nil, 5),
-            cell(0x0102_0304, 17, 53, 0xdead_beef), cell(0x0102_0304, 17, 99, 77),
-        ]
+        let leaves: [UInt32] = [1, 2, 3, 4, 5, 6, 0xdead_beef]
         return Ruleset(
             table: table,
             chains: [
@@ -85,14 +104,11 @@ struct ClassificationKernelTests {
                     classes6, keyType: .ipv6Address, isInterval: true, values: .numbers,
                     elements: [element(0xfd << 120...(0xfd << 120 | 0xffff), 1)]),
                 NamedSet(
-                    cells, keyType: Classification.cellType, isInterval: question.isInterval, values: .numbers,
-                    elements: all.sorted { $0.key < $1.key }),
-                NamedSet(
                     outcomes, keyType: Classification.outcomeType, isInterval: false, values: .verdicts,
                     elements: leaves.map {
                         SetElement(.values(UInt128($0)...UInt128($0)), verdict: .goto(ChainName("leaf-\($0)")))
                     }),
-            ],
+            ] + maps(hasPoints: question.hasPoints),
             counters: Set(leaves.map { counter(of: $0) } + [missed]))
     }
 
@@ -101,6 +117,8 @@ struct ClassificationKernelTests {
     private struct Sample {
         var flow: FlowTuple
         var outcomes: [UInt32?]
+        /// Where there are points, if these are others.
+        var outcomesBesidePoints: [UInt32?]?
         /// Instead of a whole packet's, what follows the network header.
         var payload: [UInt8]?
     }
@@ -119,7 +137,9 @@ struct ClassificationKernelTests {
             Sample(flow: try flow(.udp, "fd00::7", 53), outcomes: [1, 4, 3, 5]),
             Sample(flow: try flow(.tcp, "fd00::1:7", 443), outcomes: [nil, nil, nil, nil]),
             Sample(flow: try flow(.udp, "10.0.1.255", 53), outcomes: [0xdead_beef, nil, nil, nil]),
-            // No outcome of that number, no cell, no class.
+            Sample(
+                flow: try flow(.udp, "10.0.0.7", 56), outcomes: [1, 4, 3, 5], outcomesBesidePoints: [6, 4, 6, 5]),
+            // No outcome of that number, or point that ranges know; no cell, no class.
             Sample(flow: try flow(.udp, "10.0.1.0", 99), outcomes: [nil, nil, nil, nil]),
             Sample(flow: try flow(.udp, "10.0.0.7", 60), outcomes: [nil, 4, nil, 5]),
             Sample(flow: try flow(.udp, "10.0.2.0", 53), outcomes: [nil, nil, nil, nil]),
@@ -151,13 +171,14 @@ struct ClassificationKernelTests {
             let after = try store.counters(table: Self.table)
             let moved = after.filter { $0.value.packets != before[$0.key]?.packets }.keys.sorted()
             before = after
-            let expected = sample.outcomes[column].map { Self.counter(of: $0) } ?? Self.missed
+            let outcomes = question.hasPoints ? sample.outcomesBesidePoints ?? sample.outcomes : sample.outcomes
+            let expected = outcomes[column].map { Self.counter(of: $0) } ?? Self.missed
             #expect(moved == [expected], "\(sample.flow) \(sample.payload ?? [])")
             // An ICMP message has no port in the interpreter.
             guard sample.flow.protocol != .icmp || !question.readsPort else { continue }
             let outcome = interpreter.outcome(of: TestPacket(.output, to: "lo", sample.flow))
             #expect(outcome.counters == [expected: 1] && outcome.faults == [], "\(sample.flow)")
-            if expected != Self.missed { #expect(outcome.lookups == 3) }
+            if expected != Self.missed { #expect(outcome.lookups == (question.hasPoints ? 4 : 3)) }
         }
     }
 
@@ -198,7 +219,8 @@ struct ClassificationKernelTests {
         var random = SplitMix64(seed: 33)
         let store = try KernelRulesetStore()
         defer { _ = try? store.commit([.deleteTable], table: "twins", expecting: nil) }
-        let base = Self.ruleset(Question(isInterval: isInterval, protocolNumber: nil, readsPort: true))
+        let name = isInterval ? Self.ranges : Self.points
+        let base = Self.ruleset(Question(hasPoints: !isInterval, protocolNumber: nil, readsPort: true))
         for round in 0..<40 {
             var wanted = Ruleset(
                 table: "twins",
@@ -211,14 +233,19 @@ struct ClassificationKernelTests {
                     Chain(ChainName("to/list"), rules: [Rule(.verdict(.goto(ChainName("list.0"))))]),
                 ], sets: Array(base.sets.values), counters: base.counters)
             let keys = Set((0..<(round % 10 == 9 ? 0 : 300)).map { _ in UInt128.random(in: 0...400, using: &random) })
-            let elements = keys.sorted().map { key in
+            var elements = keys.sorted().map { key in
                 Self.element(
                     key << 60...(key << 60 + (isInterval ? 1 << 60 - UInt128(key % 2 + 1) : 0)),
                     UInt32.random(in: 0...2, using: &random))
             }
-            wanted.sets[Self.cells] = NamedSet(
-                Self.cells, keyType: Classification.cellType, isInterval: isInterval, values: .numbers, isPaired: true,
-                elements: elements)
+            // The last comes and goes, and leads elsewhere.
+            if round % 4 != 3 {
+                let last = isInterval ? SetKey.values(Classification.keys(ofPoint: .max)) : .catchAll
+                elements.append(SetElement(last, number: UInt32.random(in: 0...2, using: &random)))
+            }
+            wanted.sets[name] = NamedSet(
+                name, keyType: isInterval ? Classification.rangeType : Classification.pointType, isInterval: isInterval,
+                values: .numbers, isPaired: true, elements: elements)
             let (inForce, generation) = try store.dump(table: "twins")
             let change = Change(from: inForce, to: wanted)
             var current = generation
@@ -233,8 +260,8 @@ struct ClassificationKernelTests {
             let isSame = dumped == change.result
             #expect(isSame, "round \(round): \(NftablesKernelTests.difference(dumped, change.result))")
             let looksInto = dumped.chains[ChainName("list.0")]?.rules[0].steps.last?.sets[1]
-            #expect(looksInto == (round % 2 == 0 ? Self.cells : SetName("cells.b")))
-            for name in [Self.cells, SetName("cells.b")] { #expect(dumped.sets[name]?.elements == elements) }
+            #expect(looksInto == (round % 2 == 0 ? name : SetName("\(name).b")))
+            for name in [name, SetName("\(name).b")] { #expect(dumped.sets[name]?.elements == elements) }
         }
     }
 
@@ -245,7 +272,9 @@ struct ClassificationKernelTests {
         defer { _ = try? store.commit([.deleteTable], table: Self.table, expecting: nil) }
         _ = try store.commit(
             NftablesKernelTests.building(Self.ruleset(question)), table: Self.table, expecting: nil)
-        let lines = try run(["nft", "list", "ruleset"]).split(separator: "\n").map { $0.drop { $0 == "\t" } }
+        let text = try run(["sh", "-c", "nft list ruleset 2>&1"])
+        #expect(!text.contains("Error"), "\(text)")
+        let lines = text.split(separator: "\n").map { $0.drop { $0 == "\t" } }
         for line in ["ip saddr vmap @outcomes", "ip6 saddr vmap @outcomes", "counter name \"missed\""] {
             #expect(lines.contains { $0 == line }, "\(line)")
         }

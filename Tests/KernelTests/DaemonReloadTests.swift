@@ -47,11 +47,11 @@ struct DaemonReloadTests {
         }
     }
 
-    /// A group of a thousand rules, of which `flipped` are changed.
+    /// A group of a thousand rules, of which `flipped` are changed, and the first `lists` name addresses.
     private static func thousand(flipped: Set<Int> = [], lists: Int = 0) -> [Rule] {
         let others = (0..<997).map { index -> Rule in
             let port = "\(10_000 + index)"
-            let source = index < lists ? ["198.51.100.\(index)/32", "203.0.113.0/25"] : ["*"]
+            let source = index < lists ? ["198.18.\(index / 256).\(index % 256)/32", "203.0.113.0/25"] : ["*"]
             return flipped.contains(index)
                 ? .deny("Rule\(index)", 200 + index, "Tcp", port, from: source)
                 : .allow("Rule\(index)", 200 + index, "Tcp", port, from: source)
@@ -83,7 +83,9 @@ struct DaemonReloadTests {
             try outside.flood(b.address, ports: [9000, 7000], rate: 4000)
             for turn in 0..<20 {
                 let isList = turn % 3 == 2
-                let estate = Self.thousandRules(flipped: [turn * 37 % 997], lists: isList ? turn : 0)
+                // With many it is a table of cells, else a tree.
+                let lists = isList ? (turn % 2 == 0 ? turn : 900) : 0
+                let estate = Self.thousandRules(flipped: [turn * 37 % 997], lists: lists)
                 try network.write(estate)
                 let answer = try daemon.reload()
                 #expect(answer.result == "applied")

@@ -17,8 +17,8 @@ import Testing
             : estate.changingRules { rules in
                 if !rules.isEmpty { rules[0].access = rules[0].access == .allow ? .deny : .allow }
             }
-        let old = CompiledPolicy(estate)
-        let new = CompiledPolicy(next, numbering: old.numbering)
+        let old = CompiledPolicy(estate, division: .way(seed / 2))
+        let new = CompiledPolicy(next, numbering: old.numbering, division: .way(seed / 2))
         let change = Change(from: old.ruleset, to: new.ruleset)
         // The first guest that is held to its addresses brings a base chain (S13).
         let guards = { (ruleset: Ruleset) in ruleset.chains.keys.contains(ChainName("prerouting")) }
@@ -27,13 +27,58 @@ import Testing
         let isSkeletonThere =
             (guards(old.ruleset) || !guards(new.ruleset)) && (routes(old.ruleset) || !routes(new.ruleset))
         #expect(change.skeleton.isEmpty == isSkeletonThere)
-        #expect(change.swap.allSatisfy { $0.touchesRulesAlone })
 
         var random = SplitMix64(seed: seed ^ 0xc4a7)
         let edges = [FlowEdges(of: estate), FlowEdges(of: next)]
         let packets = (0..<24).map { index in
             (index % 4 < 2 ? old : new).packet(near: edges[index % 2], using: &random)
         }
+        try Self.carryOut(change, from: old, to: new, packets)
+    }
+
+    /// Rules of a list, of which those of 40 are a tree, and of 100 a table.
+    static let lists: [@Sendable (inout [SecurityRule]) -> Void] = [
+        { $0.removeLast(60) }, { _ in },
+        // No points any more.
+        { for index in $0.indices { $0[index].destinationPorts = [PortRange(1000...UInt16(2000 + index))] } },
+        { $0.removeFirst(60) },
+        {
+            for index in $0.indices where index > 2 {
+                $0[index].destinationPorts = [PortRange(80), PortRange(90...99)]
+            }
+        },
+    ]
+
+    @Test(
+        "a list becomes a table of cells and a tree again, points come and go: no packet meets half (E1)",
+        arguments: lists.indices, lists.indices)
+    func changesForm(from: Int, to: Int) throws {
+        var division = Division()
+        division.fewestCells = 60
+        let estate = Estate.large(rules: 100, isRouter: false)
+        let estates = [estate.changingRules(Self.lists[from]), estate.changingRules(Self.lists[to])]
+        let old = CompiledPolicy(estates[0], division: division)
+        let new = CompiledPolicy(estates[1], numbering: old.numbering, division: division)
+        for (policy, list) in [(old, from), (new, to)] {
+            let classification = policy.ruleset.chains.values.flatMap(\.rules).flatMap(\.steps).compactMap { step in
+                if case .classify(let classification) = step { classification } else { nil }
+            }
+            #expect(classification.isEmpty == (list % 3 == 0))
+            #expect(classification.contains { $0.points != nil } == [1, 4].contains(list))
+        }
+        var random = SplitMix64(seed: UInt64(from * 8 + to))
+        let edges = estates.map { FlowEdges(of: $0) }
+        let packets = (0..<48).map { index in
+            let packet = (index % 4 < 2 ? old : new).packet(near: edges[index % 2], using: &random)
+            return TestPacket(.forward, from: "other0", to: "guest0", packet.flow)
+        }
+        try Self.carryOut(Change(from: old.ruleset, to: new.ruleset), from: old, to: new, packets)
+    }
+
+    private static func carryOut(
+        _ change: Change, from old: CompiledPolicy, to new: CompiledPolicy, _ packets: [TestPacket]
+    ) throws {
+        #expect(change.swap.allSatisfy { $0.touchesRulesAlone })
         let before = packets.map { old.interpreter.outcome(of: $0).effect }
         let after = packets.map { new.interpreter.outcome(of: $0).effect }
 
@@ -104,11 +149,13 @@ import Testing
         },
     ]
 
-    @Test("one rule of 1,000 changed sends a handful of messages", arguments: edits)
-    func oneRule(edit: Edit) {
+    @Test("one rule of 1,000 changed sends a handful of messages", arguments: edits, [true, false])
+    func oneRule(edit: Edit, hasCells: Bool) {
+        var division = Division()
+        division.fewestCells = hasCells ? 0 : nil
         let estate = Estate.large(rules: 1000, isRouter: false)
-        let old = CompiledPolicy(estate)
-        let new = CompiledPolicy(estate.changingRules(edit.change), numbering: old.numbering)
+        let old = CompiledPolicy(estate, division: division)
+        let new = CompiledPolicy(estate.changingRules(edit.change), numbering: old.numbering, division: division)
         let change = Change(from: old.ruleset, to: new.ruleset)
         let messages = change.build.count + change.swap.count + change.sweep.count
         #expect(messages <= 24, "\(messages)")

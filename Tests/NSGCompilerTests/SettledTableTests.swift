@@ -12,11 +12,15 @@ import Testing
         private var numbering = RuleNumbering()
         private var book: PolicyBook?
         private var lists: CompiledLists?
+        private let division: Division
+
+        init(_ division: Division = Division()) { self.division = division }
 
         mutating func next(_ estate: Estate) -> ComposedRuleset {
             let book = PolicyBook(estate, after: book)
             _ = numbering.assign(to: book)
-            let options = CompilerOptions(packetLogGroup: 5)
+            var options = CompilerOptions(packetLogGroup: 5)
+            options.division = division
             let output = PolicyCompiler(book, numbering: numbering, options: options).compiled(after: lists)
             (self.book, lists) = (book, output.lists)
             return output.wanted
@@ -31,7 +35,7 @@ import Testing
     @Test("any policy to any other", arguments: UInt64(0)..<48)
     func agrees(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        var policies = Policies()
+        var policies = Policies(.way(seed))
         var estate = Estate.random(seed: seed)
         var table = Self.table(policies.next(estate))
         for round in 0..<8 {
@@ -50,16 +54,16 @@ import Testing
         }
     }
 
-    @Test("one rule of many, in a list with maps in pairs, and back")
-    func oneRule() throws {
-        var policies = Policies()
+    @Test("one rule of many, in a list with maps in pairs, and back", arguments: Division.ways.indices)
+    func oneRule(way: Int) throws {
+        var policies = Policies(Division.ways[way])
         let estate = Estate.large(rules: 400, isRouter: false)
         var table = Self.table(policies.next(estate))
         for port in [60000, 60001, nil, 60002] as [UInt16?] {
             let edited = port.map { port in
                 estate.changingRules { $0[200].destinationPorts = [PortRange(port)] }
             }
-            try Self.compare(&table, policies.next(edited ?? estate), "\(port ?? 0)")
+            try Self.compare(&table, policies.next(edited ?? estate), "way \(way), \(port ?? 0)")
         }
     }
 

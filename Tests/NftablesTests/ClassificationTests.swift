@@ -2,36 +2,58 @@ import Nftables
 import TestSupport
 import Testing
 
-@Suite("Maps of numbers, and packets through three of them")
+@Suite("Maps of numbers, and packets through four of them")
 struct ClassificationTests {
-    private static let (classes, cells, outcomes) = (SetName("classes"), SetName("cells"), SetName("outcomes"))
+    private static let (classes, points) = (SetName("classes"), SetName("points"))
+    private static let (ranges, outcomes) = (SetName("ranges"), SetName("outcomes"))
 
-    private static func step(_ field: Field = .ipSource, protocol number: UInt8? = nil, readsPort: Bool = true) -> Step
-    {
+    private static func step(
+        _ field: Field = .ipSource, protocol number: UInt8? = nil, readsPort: Bool = true, points: SetName? = points
+    ) -> Step {
         .classify(
             Classification(
-                address: field, classes: classes, protocolNumber: number, readsPort: readsPort, cells: cells,
-                outcomes: outcomes))
+                address: field, classes: classes, protocolNumber: number, readsPort: readsPort, points: points,
+                ranges: ranges, outcomes: outcomes))
     }
 
     @Test(
         "print as nft would be told",
         arguments: [
-            (Rule(step()), "ip saddr map @classes . meta l4proto . th dport map @cells vmap @outcomes"),
+            (
+                Rule(step()),
+                "ip saddr map @classes . meta l4proto . th dport map @points else @ranges vmap @outcomes"
+            ),
             (
                 Rule(.match(.family, .equals(10)), step(.ip6Destination, protocol: 132)),
-                "ip6 daddr map @classes . 132 . th dport map @cells vmap @outcomes"
+                "ip6 daddr map @classes . 132 . th dport map @points else @ranges vmap @outcomes"
             ),
             (
-                Rule(.match(.family, .equals(2)), step(.ipDestination, readsPort: false)),
-                "ip daddr map @classes . meta l4proto . 0xffffffff map @cells vmap @outcomes"
+                Rule(.match(.family, .equals(2)), step(.ipDestination, readsPort: false, points: nil)),
+                "ip daddr map @classes . meta l4proto . 0xffffffff map @ranges vmap @outcomes"
             ),
             (
-                Rule(step(.ip6Source, protocol: 1, readsPort: false)),
-                "ip6 saddr map @classes . 1 . 0xffffffff map @cells vmap @outcomes"
+                Rule(step(.ip6Source, protocol: 1, readsPort: false, points: nil)),
+                "ip6 saddr map @classes . 1 . 0xffffffff map @ranges vmap @outcomes"
             ),
         ])
     func prints(rule: Rule, text: String) { #expect(rule.description == text) }
+
+    @Test("what holds all else prints as nft has it, behind the others")
+    func printsCatchAll() {
+        let elements = [SetElement(.catchAll, number: 0), SetElement(.values(7...7), number: 5)]
+        let set = NamedSet(
+            Self.points, keyType: Classification.pointType, isInterval: false, values: .numbers,
+            elements: elements.sorted { $0.key < $1.key })
+        #expect(set.elements.map(set.text(of:)) == ["7 : 5", "* : 0"])
+    }
+
+    @Test("keys of points are those of ranges of no class, and of no other point")
+    func tellsKeysApart() {
+        let last = Classification.key(class: .max, protocol: .max, port: nil)
+        #expect(Classification.keys(ofPoint: Classification.noPoint).upperBound >= last)
+        #expect(Classification.keys(ofPoint: 1).lowerBound > last)
+        #expect(Classification.keys(ofPoint: .max).upperBound == .max)
+    }
 
     @Test("elements stay small")
     func isSmall() { #expect(MemoryLayout<SetElement>.stride <= 64) }
@@ -52,11 +74,14 @@ struct ClassificationTests {
                     classes, keyType: .ipv4Address, isInterval: true, values: .numbers,
                     elements: [SetElement(.values(0...255), number: 1)]),
                 NamedSet(
-                    cells, keyType: Classification.cellType, isInterval: false, values: .numbers, isPaired: true,
+                    points, keyType: Classification.pointType, isInterval: false, values: .numbers, isPaired: true,
                     elements: numbers.enumerated().map {
                         SetElement(
                             one(Classification.key(class: 1, protocol: 6, port: UInt16($0.offset))), number: $0.element)
-                    }),
+                    } + [SetElement(.catchAll, number: Classification.noPoint)]),
+                NamedSet(
+                    ranges, keyType: Classification.rangeType, isInterval: true, values: .numbers,
+                    elements: [7, 8].map { SetElement(.values(Classification.keys(ofPoint: $0)), number: $0) }),
                 NamedSet(
                     outcomes, keyType: Classification.outcomeType, isInterval: false, values: .verdicts, isPaired: true,
                     elements: [SetElement(one(7), verdict: .goto(leaf))]),
@@ -82,7 +107,7 @@ struct ClassificationTests {
                 let edited = change.build.compactMap { operation -> Int? in
                     switch operation {
                     case .addElements(let elements, let set), .deleteElements(let elements, let set):
-                        set.keyType == Classification.cellType ? elements.count : nil
+                        set.keyType == Classification.pointType ? elements.count : nil
                     default: nil
                     }
                 }

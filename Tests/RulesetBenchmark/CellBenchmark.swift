@@ -1,7 +1,7 @@
 import Nftables
 import NftablesKernel
 
-/// What maps of numbers take: `cells` as intervals and by hash.
+/// What maps of numbers take: cells as intervals and by hash.
 enum CellBenchmark {
     private static let table = "cells"
 
@@ -11,8 +11,8 @@ enum CellBenchmark {
             return SetElement(.values(first...(first + (isInterval ? 40 << 16 : 0))), number: UInt32(number % 1000))
         }
         return NamedSet(
-            SetName("cells"), keyType: Classification.cellType, isInterval: isInterval, values: .numbers,
-            elements: elements)
+            SetName("cells"), keyType: isInterval ? Classification.rangeType : Classification.pointType,
+            isInterval: isInterval, values: .numbers, elements: elements)
     }
 
     static func run(_ count: Int) throws {

@@ -9,8 +9,8 @@ extension Division {
     /// alone, and one by one.
     package static let ways: [Division] = {
         var (cells, trees, rows) = (Division(), Division(), Division())
-        (cells.shortRow, cells.fewestClasses) = (0, 1)
-        (trees.shortRow, trees.fewestClasses) = (0, nil)
+        (cells.shortRow, cells.fewestCells) = (0, 0)
+        (trees.shortRow, trees.fewestCells) = (0, nil)
         rows.shortRow = .max
         return [Division(), cells, trees, rows]
     }()

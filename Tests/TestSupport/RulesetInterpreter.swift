@@ -134,42 +134,55 @@ package struct RulesetInterpreter: Sendable {
 
     /// Nil where a map does not hold the packet, or its port cannot be read.
     private func verdict(of classification: Classification, _ rule: Rule, _ walk: inout Walk) -> Verdict? {
-        guard let first = find(classification.address, in: classification.classes, rule, &walk) else { return nil }
-        guard let number = first.number else {
-            walk.outcome.faults.append("\(classification.classes): a map element without a number")
-            return nil
+        guard let address = load(classification.address, rule, &walk),
+            let number = number(of: address, in: classification.classes, rule, &walk),
+            let keys = keys(of: number, classification, rule, &walk)
+        else { return nil }
+        var point = Classification.noPoint
+        if let points = classification.points {
+            guard let number = self.number(of: keys, in: points, rule, &walk) else { return nil }
+            point = number
         }
-        guard let cell = cell(of: number, classification, rule, &walk) else { return nil }
-        guard let outcome = cell.number else {
-            walk.outcome.faults.append("\(classification.cells): a map element without a number")
-            return nil
-        }
-        guard let last = find(UInt128(outcome), in: classification.outcomes, rule, &walk) else { return nil }
+        let beginning = Classification.keys(ofPoint: point).lowerBound
+        let rangeKeys = (beginning | keys.lowerBound)...(beginning | keys.upperBound)
+        guard let outcome = self.number(of: rangeKeys, in: classification.ranges, rule, &walk),
+            let last = find(UInt128(outcome), in: classification.outcomes, rule, &walk)
+        else { return nil }
         if last.verdict == nil {
             walk.outcome.faults.append("\(classification.outcomes): a map element without a verdict")
         }
         return last.verdict
     }
 
-    /// Where a protocol has no ports, the kernel reads what else the packet has in their place.
-    private func cell(
+    /// What a class's packet may be looked up by: where a protocol has no ports, the kernel reads what else the packet has in
+    /// their place. Nil where there is nothing to be read.
+    private func keys(
         of number: UInt32, _ classification: Classification, _ rule: Rule, _ walk: inout Walk
-    ) -> SetElement? {
+    ) -> ClosedRange<UInt128>? {
         let own = UInt8(walk.packet.flow.protocol.rawValue)
         let key = { (port: UInt16?) in
             Classification.key(class: number, protocol: classification.protocolNumber ?? own, port: port)
         }
-        guard classification.readsPort else { return find(key(nil), in: classification.cells, rule, &walk) }
+        guard classification.readsPort else { return key(nil)...key(nil) }
         if let port = walk.packet.number(of: .destinationPort, at: walk.hook) {
-            return find(key(UInt16(truncatingIfNeeded: port)), in: classification.cells, rule, &walk)
+            let key = key(UInt16(truncatingIfNeeded: port))
+            return key...key
         }
-        guard !walk.packet.flow.protocol.hasPorts else { return nil }
-        let ports = key(0)...key(.max)
-        let element = find(ports.lowerBound, in: classification.cells, rule, &walk)
-        if let set = sets[classification.cells], !set.isUniform(over: ports) {
+        return walk.packet.flow.protocol.hasPorts ? nil : key(0)...key(.max)
+    }
+
+    private func number(of value: UInt128, in map: SetName, _ rule: Rule, _ walk: inout Walk) -> UInt32? {
+        number(of: value...value, in: map, rule, &walk)
+    }
+
+    /// What a map of numbers has for all of these keys.
+    private func number(of keys: ClosedRange<UInt128>, in map: SetName, _ rule: Rule, _ walk: inout Walk) -> UInt32? {
+        guard let element = find(keys.lowerBound, in: map, rule, &walk) else { return nil }
+        if sets[map]?.isUniform(over: keys) == false {
             walk.outcome.faults.append("`\(rule)` tells ports of \(walk.packet.flow) apart")
         }
-        return element
+        if element.number == nil { walk.outcome.faults.append("\(map): a map element without a number") }
+        return element.number
     }
 
     private func find(_ value: UInt128, in name: SetName, _ rule: Rule, _ walk: inout Walk) -> SetElement? {
@@ -240,6 +253,7 @@ private struct IndexedSet: Sendable {
     private var devices: [String: SetElement] = [:]
     private var concatenations: [SetKey: SetElement] = [:]
     private var ranges: [(range: ClosedRange<UInt128>, element: SetElement)] = []
+    private var all: SetElement?
 
     init(_ set: NamedSet) {
         for element in set.elements {
@@ -247,28 +261,30 @@ private struct IndexedSet: Sendable {
             case .device(let name): devices[name] = element
             case .concatenation: concatenations[element.key] = element
             case .values(let range): ranges.append((range, element))
+            case .catchAll: all = element
             }
         }
         ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
     }
 
-    func element(device: String) -> SetElement? { devices[device] }
+    func element(device: String) -> SetElement? { devices[device] ?? all }
 
     /// Of a single value, a device or a concatenation.
     func element(_ key: SetKey) -> SetElement? {
         switch key {
         case .values(let range): element(holding: range.lowerBound)
         case .device(let name): element(device: name)
-        case .concatenation: concatenations[key]
+        case .concatenation: concatenations[key] ?? all
+        case .catchAll: all
         }
     }
 
     func element(holding value: UInt128) -> SetElement? {
         let index = index(ofFirstUpTo: value)
-        return index < ranges.count && ranges[index].range.contains(value) ? ranges[index].element : nil
+        return index < ranges.count && ranges[index].range.contains(value) ? ranges[index].element : all
     }
 
-    /// Whether one element holds all these values, or none holds any.
+    /// Whether one element holds all these values, or none of its own any.
     func isUniform(over values: ClosedRange<UInt128>) -> Bool {
         let index = index(ofFirstUpTo: values.lowerBound)
         guard index < ranges.count, ranges[index].range.overlaps(values) else { return true }

@@ -108,8 +108,9 @@ extension Ruleset {
                 case .lookup(_, let set), .membership(_, let set, _): sets[set]?.isMap == false
                 case .dispatch(_, let map): sets[map]?.isVerdictMap == true
                 case .classify(let maps):
-                    sets[maps.classes]?.values == .numbers && sets[maps.cells]?.values == .numbers
-                        && sets[maps.cells]?.keyType == Classification.cellType
+                    sets[maps.classes]?.values == .numbers && maps.points.map(holdsPoints) ?? true
+                        && sets[maps.ranges]?.values == .numbers
+                        && sets[maps.ranges]?.keyType == Classification.rangeType
                         && sets[maps.outcomes]?.keyType == Classification.outcomeType
                         && sets[maps.outcomes]?.values == .verdicts
                 case .match, .setLabel, .log: true
@@ -118,6 +119,11 @@ extension Ruleset {
                 throw Refusal(operation: "\(operation)", reason: "\(step) names what is not there", errno: 2)
             }
         }
+    }
+
+    /// Those of no other kind, also before there is any.
+    private func holdsPoints(_ name: SetName) -> Bool {
+        sets[name]?.values == .numbers && sets[name]?.keyType == Classification.pointType
     }
 
     private var steps: [Step] { chains.values.flatMap(\.rules).flatMap(\.steps) }
@@ -171,8 +177,8 @@ extension SetKey {
         case (.device(let left), .device(let right)): left < right
         case (.concatenation(let left), .concatenation(let right)):
             zip(left, right).lazy.filter { $0 != $1 }.map { $0.precedes($1) }.first ?? false
-        case (.values, _), (.device, .concatenation): true
-        case (.device, _), (.concatenation, _): false
+        case (.values, _), (.device, .concatenation), (.device, .catchAll), (.concatenation, .catchAll): true
+        case (.device, _), (.concatenation, _), (.catchAll, _): false
         }
     }
 }
