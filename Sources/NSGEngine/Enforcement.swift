@@ -155,9 +155,8 @@ package struct Enforcement {
     /// Reads back what a change has made or edited, where that is little, and then the number, which says that nobody
     /// has changed anything since our last commit, nor while it was read.
     private func confirmation(of change: Change, at reached: Generation) throws(Failure) -> Confirmation {
-        let touched = change.touched
         do throws(KernelError) {
-            guard touched.chains.count + touched.sets.count <= Self.readOneByOne else {
+            guard let touched = change.touched(atMost: Self.readOneByOne) else {
                 return try store.generation() == reached ? .owed : .doubtful
             }
             let table = change.result.table

@@ -54,10 +54,14 @@ package struct Change: Hashable, Sendable {
         addSkeleton(difference.newChains.filter { entered.contains($0.name) })
         build += difference.newCounters.map { .addCounter($0) }
         addTimeouts(from: old, to: wanted, facts)
-        addSets(difference.newSets, besides: old, facts, editing: pairs.edited)
-        addChains(
-            difference.newChains.filter { !entered.contains($0.name) }, difference.newSets, besides: old,
-            editing: pairs.edited)
+        let (edited, plain) = Self.parted(difference.newSets, by: pairs.edited)
+        let edits = edited.map { SetOperations(bringing: old.sets[$0.name], to: $0) }
+        addSets(plain, besides: old, facts)
+        for set in edits { build += set.making }
+        addChains(difference.newChains.filter { !entered.contains($0.name) }, plain)
+        // The kernel goes through a map for each rule that it binds to it, and some of these are large. One that is left half
+        // filled can be filled up, whatever rules look into it; others must not be in use before they are whole.
+        for set in edits { build += set.filling }
         changeChains(difference.changedChains, facts)
         moveBaseChains(difference.changedChains)
         openBaseChains(of: old, absentFrom: wanted)
@@ -113,27 +117,25 @@ package struct Change: Hashable, Sendable {
         }
     }
 
-    /// Plain sets and maps of numbers; maps of verdicts wait for the chains they lead to.
-    /// - Parameter edited: sets and maps that are edited element by element where they are there.
-    private mutating func addSets(
-        _ sets: [NamedSet], besides old: Ruleset, _ facts: TableFacts, editing edited: Set<SetName>
-    ) {
-        // Left behind, half filled, by a change that was interrupted: nothing looks into it.
-        for set in sets where old.sets[set.name] != nil && !edited.contains(set.name) {
-            if !facts.isInUse(set.name) { build.append(.deleteSet(set.name)) }
-        }
-        for set in sets where !set.isVerdictMap {
-            build += edited.contains(set.name) ? Self.bringing(old.sets[set.name], to: set) : Self.adding(set)
-        }
+    /// Sets and maps that are edited element by element where they are there, and others.
+    private static func parted(
+        _ sets: [NamedSet], by edited: Set<SetName>
+    ) -> (edited: [NamedSet], plain: [NamedSet]) {
+        (sets.filter { edited.contains($0.name) }, sets.filter { !edited.contains($0.name) })
     }
 
-    private mutating func addChains(
-        _ chains: [Chain], _ sets: [NamedSet], besides old: Ruleset, editing edited: Set<SetName>
-    ) {
-        for chain in chains { build.append(.addChain(chain.name, nil)) }
-        for set in sets where set.isVerdictMap {
-            build += edited.contains(set.name) ? Self.bringing(old.sets[set.name], to: set) : Self.adding(set)
+    /// Plain sets and maps of numbers; maps of verdicts wait for the chains they lead to.
+    private mutating func addSets(_ sets: [NamedSet], besides old: Ruleset, _ facts: TableFacts) {
+        // Left behind, half filled, by a change that was interrupted: nothing looks into it.
+        for set in sets where old.sets[set.name] != nil && !facts.isInUse(set.name) {
+            build.append(.deleteSet(set.name))
         }
+        for set in sets where !set.isVerdictMap { build += SetOperations(adding: set).all }
+    }
+
+    private mutating func addChains(_ chains: [Chain], _ sets: [NamedSet]) {
+        for chain in chains { build.append(.addChain(chain.name, nil)) }
+        for set in sets where set.isVerdictMap { build += SetOperations(adding: set).all }
         for chain in chains {
             for rule in chain.rules { build.append(.addRule(rule, to: chain.name)) }
         }
@@ -141,18 +143,6 @@ package struct Change: Hashable, Sendable {
 
     /// What a trampoline holds before its first swap.
     private static let open = Rule(.verdict(.accept))
-
-    private static func adding(_ set: NamedSet) -> [Operation] {
-        [.addSet(set)] + (set.elements.isEmpty || set.expires ? [] : [.addElements(set.elements, to: set)])
-    }
-
-    /// What makes the wanted set of one that nothing looks into: its differences where it can be edited.
-    private static func bringing(_ present: NamedSet?, to wanted: NamedSet) -> [Operation] {
-        guard let present else { return adding(wanted) }
-        if present.isEquivalent(to: wanted) { return [] }
-        guard present.isEditable(to: wanted) else { return [.deleteSet(wanted.name)] + adding(wanted) }
-        return ElementEdits(from: present.elements, to: wanted.elements).operations(on: wanted)
-    }
 
     /// Chains with names of their own. One that no packet comes to was left behind, half filled, by a change that was
     /// interrupted, whatever else that left behind leads to it.
@@ -197,7 +187,7 @@ package struct Change: Hashable, Sendable {
         let kept = Set(spares.map(\.name))
         let deadSets = difference.deadSets.filter { !kept.contains($0.name) }
         sweep += difference.deadChains.map { .flushChain($0) }
-        for spare in spares { sweep += Self.bringing(old.sets[spare.name], to: spare) }
+        for spare in spares { sweep += SetOperations(bringing: old.sets[spare.name], to: spare).all }
         sweep += deadSets.filter(\.isVerdictMap).map { .deleteSet($0.name) }
         sweep += difference.deadChains.map { .deleteChain($0) }
         sweep += deadSets.filter { !$0.isVerdictMap }.map { .deleteSet($0.name) }
@@ -207,9 +197,36 @@ package struct Change: Hashable, Sendable {
     }
 }
 
+/// What a set takes to be what is wanted.
+private struct SetOperations {
+    /// The set itself, where it is missing or of another kind.
+    private(set) var making: [Operation] = []
+    private(set) var filling: [Operation] = []
+    var all: [Operation] { making + filling }
+
+    init(adding set: NamedSet) { add(set) }
+
+    /// Of one that nothing looks into: its differences where it can be edited.
+    init(bringing present: NamedSet?, to wanted: NamedSet) {
+        if let present, present.isEquivalent(to: wanted) { return }
+        if let present, present.isEditable(to: wanted) {
+            filling = ElementEdits(from: present.elements, to: wanted.elements).operations(on: wanted)
+        } else {
+            if present != nil { making = [.deleteSet(wanted.name)] }
+            add(wanted)
+        }
+    }
+
+    private mutating func add(_ set: NamedSet) {
+        making.append(.addSet(set))
+        if !set.elements.isEmpty, !set.expires { filling = [.addElements(set.elements, to: set)] }
+    }
+}
+
 extension Change {
-    /// Chains and sets that skeleton, build and swap make or edit, as far as they stay.
-    package var touched: (chains: [ChainName], sets: [SetName]) {
+    /// Chains and sets that skeleton, build and swap make or edit, as far as they stay; nil where they are more than
+    /// `limit`.
+    package func touched(atMost limit: Int) -> (chains: [ChainName], sets: [SetName])? {
         var chains: Set<ChainName> = []
         var sets: Set<SetName> = []
         for operations in [skeleton, build, swap] {
@@ -223,6 +240,7 @@ extension Change {
                     .deleteTimeout, .deleteTable:
                     break
                 }
+                guard chains.count + sets.count <= limit else { return nil }
             }
         }
         return (chains.filter { result.chains[$0] != nil }.sorted(), sets.filter { result.sets[$0] != nil }.sorted())

@@ -146,17 +146,19 @@ extension Change {
     package var kernelMemory: (bytes: Int, largest: String?) {
         var bytes = 0
         var largest: (bytes: Int, what: String?) = (0, nil)
-        for operation in skeleton + build + swap + sweep {
-            switch operation {
-            case .addChain: bytes += 768
-            case .addRule, .insertRule: bytes += 448
-            case .addCounter: bytes += 448
-            case .addSet: bytes += 1024
-            case .addElements(let elements, let set):
-                let size = elements.count * (set.isInterval ? 256 : 128)
-                bytes += size
-                if size > largest.bytes { largest = (size, "\(set.kindText) \(set.name)") }
-            default: break
+        for operations in [skeleton, build, swap, sweep] {
+            for operation in operations {
+                switch operation {
+                case .addChain: bytes += 768
+                case .addRule, .insertRule: bytes += 448
+                case .addCounter: bytes += 448
+                case .addSet: bytes += 1024
+                case .addElements(let elements, let set):
+                    let size = elements.count * (set.isInterval ? 256 : 128)
+                    bytes += size
+                    if size > largest.bytes { largest = (size, "\(set.kindText) \(set.name)") }
+                default: break
+                }
             }
         }
         return (bytes, largest.what)

@@ -116,6 +116,9 @@ package struct NamedSet: Hashable, Sendable {
     /// does not depend on its content; what is read back never is. Not for sets that expire.
     package var isPaired: Bool
     package var elements: [SetElement]
+    /// For how many elements the kernel makes room, and how many it takes at most; nil: it takes any number, and makes room
+    /// as they come. Of hash tables alone, and only of what the kernel holds or is to make (`PairedSets`).
+    package var capacity: Int?
 
     package init(
         _ name: SetName, keyType: KeyType, isInterval: Bool, values: Values = .none, expires: Bool = false,

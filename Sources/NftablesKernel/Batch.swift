@@ -57,11 +57,12 @@ struct Batch {
         pad()
     }
 
-    /// Takes the last message away, and gives a batch that begins with it. The batch that is left must not be empty.
-    mutating func splitOffLast(firstSequence: UInt32) -> Batch {
+    /// Takes the last message away, and gives a batch that begins with it and is numbered from behind this one's end. The
+    /// batch that is left must not be empty.
+    mutating func splitOffLast() -> Batch {
         precondition(owners.count > 1, "nothing would be left")
-        var rest = Batch(of: operations, firstSequence: firstSequence)
         let owner = owners.removeLast()
+        var rest = Batch(of: operations, firstSequence: firstSequence &+ UInt32(owners.count + 2))
         rest.append(Array(bytes[messageStart...]), of: Int(owner))
         bytes.removeSubrange(messageStart...)
         return rest

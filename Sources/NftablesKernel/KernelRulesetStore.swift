@@ -75,37 +75,29 @@ package final class KernelRulesetStore: RulesetStore {
         _ operations: [Operation], table: String, expecting expected: Generation?
     ) throws(KernelError) -> Generation {
         if operations.isEmpty { return try numbered(expected) }
-        var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
-        var handles = RuleHandles()
-        var batch = Batch(of: operations, firstSequence: nextSequence())
-        for index in operations.indices {
-            try encode(operations[index], index, from: &encoder, &handles, into: &batch)
-        }
-        return try transact(batch.sealed(), table: table, expecting: expected)
+        var encoder = try BatchEncoder(
+            operations, table: table, tableFlags: ownership.flags, try handles(for: operations, table: table),
+            firstSequence: socket.nextSequence())
+        return try transact(encoder.batch(), table: table, expecting: expected)
     }
 
     package func commitInParts(
         _ operations: [Operation], table: String, expecting expected: Generation?
     ) throws(KernelError) -> Generation {
         if operations.isEmpty { return try numbered(expected) }
-        var current = expected
-        var encoder = try OperationEncoder(table: table, tableFlags: ownership.flags)
-        var handles = RuleHandles()
         enlargeSendBuffer(to: partLimit + Self.margin)
         let limit = min(partLimit, sendBuffer - Self.margin)
-        var batch = Batch(of: operations, firstSequence: nextSequence())
-        for index in operations.indices {
-            try encode(operations[index], index, from: &encoder, &handles, into: &batch) {
-                (batch: inout Batch) throws(KernelError) in
-                guard batch.byteCount > limit, batch.messageCount > 1 else { return }
-                var full = Batch(of: [], firstSequence: 0)
-                swap(&full, &batch)
-                batch = full.splitOffLast(firstSequence: nextSequence())
-                let reached = try transact(full.sealed(), table: table, expecting: current)
-                if expected != nil { current = reached }
-            }
+        let parts = EncodedParts(
+            of: operations, table: table, tableFlags: ownership.flags, try handles(for: operations, table: table),
+            firstSequence: socket.nextSequence(), limit: limit)
+        defer { parts.abandon() }
+        var current = expected
+        var reached: Generation?
+        while let part = try parts.next() {
+            reached = try transact(part, table: table, expecting: current)
+            if expected != nil { current = reached }
         }
-        return try transact(batch.sealed(), table: table, expecting: current)
+        return try numbered(reached ?? expected)
     }
 
     package func check(_ change: Change) throws(KernelError) {
@@ -124,30 +116,6 @@ package final class KernelRulesetStore: RulesetStore {
 
     /// A change that takes no more of the kernel's memory than this is not compared with what is free.
     private static let unquestioned = 4 << 20
-
-    /// An operation that cannot be encoded is named like one that the kernel refuses.
-    private func encode(
-        _ operation: Operation, _ index: Int, from encoder: inout OperationEncoder, _ handles: inout RuleHandles,
-        into batch: inout Batch,
-        afterEach: (inout Batch) throws(KernelError) -> Void = { (_: inout Batch) in }
-    ) throws(KernelError) {
-        let handle = try handle(for: operation, in: &handles, table: encoder.table)
-        var isEncoded = false
-        do throws(KernelError) {
-            try encoder.encode(operation, index, at: handle, into: &batch) { (batch: inout Batch) throws(KernelError) in
-                isEncoded = true
-                try afterEach(&batch)
-                isEncoded = false
-            }
-        } catch {
-            // A refusal of the kernel names its operation already.
-            if isEncoded { throw error }
-            let reasons = [error.object, error.explanation].compactMap { $0 }
-            throw KernelError(
-                errno: error.errno, doing: error.operation, object: "\(operation)",
-                explanation: reasons.isEmpty ? nil : reasons.joined(separator: ": "))
-        }
-    }
 
     /// Sends the batch; where nothing was expected, expects what is there, so that an answer that was lost can be told.
     private func transact(
@@ -229,15 +197,14 @@ package final class KernelRulesetStore: RulesetStore {
         sendBuffer = socket.enlargeBuffers(send: min(size, sendBufferLimit), receive: 1 << 20).send
     }
 
-    private func nextSequence() -> UInt32 { socket.nextSequence() }
-
-    /// The handle of the rule an operation names by its index; nil where it needs none, or goes behind the last.
-    private func handle(
-        for operation: Operation, in handles: inout RuleHandles, table: String
-    ) throws(KernelError) -> UInt64? {
-        guard let chain = operation.editedChain else { return nil }
-        if handles.needs(chain, for: operation) { handles.begin(chain, with: try ruleHandles(of: chain, table: table)) }
-        return try handles.take(operation)
+    /// Of all chains whose rules the operations name by an index.
+    private func handles(for operations: [Operation], table: String) throws(KernelError) -> RuleHandles {
+        var handles = RuleHandles()
+        for operation in operations {
+            guard let chain = operation.editedChain, handles.needs(chain, for: operation) else { continue }
+            handles.begin(chain, with: try ruleHandles(of: chain, table: table))
+        }
+        return handles
     }
 
     private func ruleHandles(of chain: ChainName, table: String) throws(KernelError) -> [UInt64] {

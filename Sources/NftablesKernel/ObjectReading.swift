@@ -51,6 +51,7 @@ extension NamedSet {
         self.init(
             SetName(name), keyType: keyType ?? .deviceName, isInterval: isInterval, values: values ?? .none,
             expires: expires && keyType != nil, elements: keyType == nil ? [stranger] : [])
+        capacity = attributes.first(NFTA_SET_DESC)?.nested.first(NFTA_SET_DESC_SIZE)?.uint32.map { Int($0) }
     }
 }
 

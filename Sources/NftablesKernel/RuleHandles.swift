@@ -1,10 +1,10 @@
 internal import NetworkTypes
 internal import Nftables
 
-/// Handles of the rules of chains that a transaction edits, as its operations so far leave them. Read when the first
-/// edit of a chain comes; the number of the ruleset that the batch expects covers the time until it arrives.
-struct RuleHandles {
-    /// Nil: a rule that the same transaction adds, which has no handle yet.
+/// Handles of the rules of chains that operations edit, as those so far leave them. Read before the first operation; the
+/// number of the ruleset that the batch expects covers the time until it arrives.
+struct RuleHandles: Sendable {
+    /// Nil: a rule that one of the operations adds, whose handle is not known.
     private var chains: [ChainName: [UInt64?]] = [:]
 
     /// Whether the chain's handles have to be read for this operation.

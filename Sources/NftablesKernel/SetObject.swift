@@ -42,6 +42,7 @@ internal import Nftables
             records.append((UserData.dataByteOrder, UserData.number(order)))
             records.append((UserData.dataInterval, UserData.number(0)))
         }
+        if let capacity = definition.capacity { put(NFTNL_SET_DESC_SIZE, UInt32(clamping: capacity)) }
         put(NFTNL_SET_FLAGS, flags)
         put(NFTNL_SET_ID, id)
         let data = UserData.encoding(records)

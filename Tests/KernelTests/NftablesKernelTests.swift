@@ -211,6 +211,46 @@ struct NftablesKernelTests {
         }
     }
 
+    @Test("a hash table is made with room for so many elements, says so, and takes no more")
+    func room() throws {
+        let store = try KernelRulesetStore()
+        defer { Self.remove("room", from: store) }
+        let elements = (0..<UInt128(301)).map { SetElement(.values($0...$0)) }
+        var set = NamedSet(
+            SetName("s"), keyType: .ipv4Address, isInterval: false, elements: Array(elements.dropLast()))
+        set.capacity = 300
+        let ruleset = Ruleset(table: "room", sets: [set])
+        _ = try store.commit(Self.building(ruleset), table: "room", expecting: nil)
+        #expect(try store.dump(table: "room").ruleset == ruleset)
+        let error = #expect(throws: KernelError.self) {
+            _ = try store.commit([.addElements([elements[300]], to: set)], table: "room", expecting: nil)
+        }
+        #expect(error?.errno == 23)
+    }
+
+    @Test("in parts, what is refused or cannot be encoded ends it there, by its name; the store goes on after it")
+    func partsEnd() throws {
+        let store = try KernelRulesetStore()
+        store.partLimit = 1 << 16
+        defer { Self.remove("parts", from: store) }
+        let chains = (0..<8000).map { Operation.addChain(ChainName("chain-\($0)"), nil) }
+        let twice = chains[0]
+        let tooLong = Operation.addChain(ChainName(String(repeating: "x", count: 300)), nil)
+        for (wrong, errno) in [(twice, 17), (tooLong, 36)] as [(Operation, Int32)] {
+            Self.remove("parts", from: store)
+            let error = #expect(throws: KernelError.self) {
+                let operations = [.addTable] + chains[..<4000] + [wrong] + chains[4000...]
+                _ = try store.commitInParts(operations, table: "parts", expecting: nil)
+            }
+            #expect(error?.errno == errno && error?.object == "\(wrong)", "\(String(describing: error))")
+            let left = try #require(try store.dump(table: "parts").ruleset).chains.count
+            #expect((1...4000).contains(left))
+            let more = [Operation.addChain(ChainName("more"), nil)]
+            _ = try store.commitInParts(more, table: "parts", expecting: store.generation())
+            #expect(try store.dump(table: "parts").ruleset?.chains.count == left + 1)
+        }
+    }
+
     @Test(
         "a change that does not fit is refused before it is sent: a swap beyond the buffer, more than the free memory")
     func limits() throws {

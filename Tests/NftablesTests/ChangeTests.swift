@@ -141,6 +141,50 @@ import Testing
         #expect(store.tables["nsgd"].map(Self.withoutTimeouts) == Self.withoutTimeouts(Self.policy(2)))
     }
 
+    private static func largePolicy() -> Ruleset {
+        var policy = LargeRuleset()
+        policy.interfaces = 1
+        policy.rulesPerList = 12
+        policy.mapsPerList = 2
+        policy.elementsPerList = 24
+        policy.arePaired = true
+        return policy.ruleset
+    }
+
+    @Test("a first load that ends anywhere enforces nothing, and is gone on with under the same names (KERNEL 3)")
+    func resumesFirstLoad() throws {
+        let policy = Self.largePolicy()
+        var transactions = 0
+        while transactions < 1000 {
+            let store = FakeRulesetStore()
+            store.failingAttempt = (transactions, KernelError(errno: 12, doing: "commit"))
+            do { try Self.apply(Change(from: nil, to: policy), to: store, capacity: 8) } catch {
+                let left = store.tables["nsgd"]
+                let entry = left?.chains[ChainName("to/forward")]?.rules
+                let isInForce = entry == policy.chains[ChainName("to/forward")]?.rules
+                #expect(isInForce || entry == nil || entry == [] || entry == [Rule(.verdict(.accept))])
+                let next = Change(from: left, to: policy)
+                try Self.apply(next, to: store)
+                #expect(store.tables["nsgd"] == Change(from: nil, to: policy).result, "after \(transactions)")
+                transactions += 1
+                continue
+            }
+            break
+        }
+        #expect((20..<1000).contains(transactions))
+    }
+
+    @Test("paired maps are filled after the rules that look into them, which is when the kernel takes them quicker")
+    func fillsLast() throws {
+        let build = Change(from: nil, to: Self.largePolicy()).build
+        let lastRule = try #require(
+            build.lastIndex { if case .addRule = $0 { true } else { false } })
+        let filled = build.indices.filter {
+            if case .addElements(_, let set) = build[$0] { set.name.description.hasPrefix("nsg/") } else { false }
+        }
+        #expect(filled.count == 4 && filled.allSatisfy { $0 > lastRule })
+    }
+
     @Test("rules changed by somebody else's hand are put right")
     func healsChains() throws {
         let store = try Self.store(holding: Self.policy(1))

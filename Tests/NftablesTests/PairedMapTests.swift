@@ -135,4 +135,39 @@ import Testing
         // The leaf with its rule and counter; one element that goes and one that comes.
         #expect(change.build.count == 5 && change.sweep.count == 2 && change.swap.count == 2, "\(change)")
     }
+
+    @Test("a hash map has room to grow; one that outgrows it is made anew, where nothing looks into it")
+    func outgrows() throws {
+        let leaf = ChainName("leaf")
+        func policy(_ count: Int) -> Ruleset {
+            let elements = (0..<UInt128(count)).map { SetElement(.values($0...$0), verdict: .jump(leaf)) }
+            return Ruleset(
+                table: "nsgd",
+                chains: [
+                    Chain(
+                        ChainName("forward"), at: Attachpoint(hook: .forward, priority: 20),
+                        rules: [Rule(.verdict(.jump(Self.entry)))]),
+                    Chain(Self.entry, rules: [Rule(.verdict(.goto(Self.root)))]),
+                    Chain(Self.root, rules: [Rule(.dispatch(.destinationPort, through: Self.map))]),
+                    Chain(leaf, rules: [Rule(.verdict(.drop))]),
+                ],
+                sets: [
+                    NamedSet(
+                        Self.map, keyType: .inetService, isInterval: false, values: .verdicts, isPaired: true,
+                        elements: elements)
+                ])
+        }
+        var present = Ruleset(table: "nsgd")
+        for (count, capacity, isMade) in [
+            (400, 600, true), (600, 600, false), (601, 901, true), (100, 901, false), (2000, 3000, true),
+        ] {
+            let change = Change(from: present.chains.isEmpty ? nil : present, to: policy(count))
+            let made = change.build.contains { if case .addSet = $0 { true } else { false } }
+            #expect(made == isMade, "\(count)")
+            for part in [change.skeleton, change.build, change.swap, change.sweep] { try present.apply(part) }
+            #expect(present == change.result && present.sets.count == 2)
+            #expect(present.sets.values.allSatisfy { $0.capacity == capacity }, "\(count)")
+            #expect(Change(from: present, to: policy(count)).isEmpty)
+        }
+    }
 }

@@ -39,6 +39,8 @@ extension Ruleset {
                 try check(element.verdict?.target.map { chains[$0] != nil } ?? true, "no such chain")
             }
             if present.expires { return }
+            let count = present.elements.count + elements.count
+            try check(present.capacity.map { count <= $0 } ?? true, "more elements than there is room for", 23)
             present.elements += elements
             present.elements.sort { $0.key.precedes($1.key) }
             let isSound = zip(present.elements, present.elements.dropFirst()).allSatisfy { $0.key.precedes($1.key) }
