@@ -199,7 +199,7 @@ struct ClassificationKernelTests {
         let store = try KernelRulesetStore()
         defer { _ = try? store.commit([.deleteTable], table: "twins", expecting: nil) }
         let base = Self.ruleset(Question(isInterval: isInterval, protocolNumber: nil, readsPort: true))
-        for round in 0..<40 {
+        for round in rounds(40, whereSlow: 11) {
             var wanted = Ruleset(
                 table: "twins",
                 chains: base.chains.values.map { chain in
