@@ -221,7 +221,7 @@ struct ClassificationKernelTests {
         defer { _ = try? store.commit([.deleteTable], table: "twins", expecting: nil) }
         let name = isInterval ? Self.ranges : Self.points
         let base = Self.ruleset(Question(hasPoints: !isInterval, protocolNumber: nil, readsPort: true))
-        for round in 0..<40 {
+        for round in rounds(40, whereSlow: 11) {
             var wanted = Ruleset(
                 table: "twins",
                 chains: base.chains.values.map { chain in

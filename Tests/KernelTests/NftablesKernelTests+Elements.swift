@@ -47,7 +47,7 @@ extension NftablesKernelTests {
             set.isPaired = true
             return Ruleset(table: "elements", sets: [set])
         }
-        for round in 0..<100 {
+        for round in rounds(100, whereSlow: 21) {
             let elements = round % 20 == 19 ? [] : Self.ranges(of: type, using: &random)
             let (inForce, generation) = try store.dump(table: "elements")
             let change = Change(from: inForce, to: wanted(elements))
@@ -66,7 +66,7 @@ extension NftablesKernelTests {
         var random = SplitMix64(seed: 21)
         let store = try KernelRulesetStore()
         defer { _ = try? store.commit([.deleteTable], table: "maps", expecting: nil) }
-        for round in 0..<60 {
+        for round in rounds(60, whereSlow: 20) {
             let leaves = (0..<3).map { ChainName("leaf.\(round % 7).\($0)") }
             let elements = Self.ranges(of: .ipv4Address, using: &random).filter {
                 if case .values(let range) = $0.key { !range.overlaps(0x4000_0000...0x4000_001f) } else { false }
@@ -113,7 +113,7 @@ extension NftablesKernelTests {
         let store = try KernelRulesetStore()
         defer { _ = try? store.commit([.deleteTable], table: "guests", expecting: nil) }
         let names = ["tap1", "tap10", "tap2", "veth-web", "a23456789012345"]
-        for round in 0..<40 {
+        for round in rounds(40, whereSlow: 11) {
             let elements = (0..<(round % 10 == 9 ? 0 : 300)).map { _ in
                 let address = UInt128.random(in: 0...400, using: &random)
                 return SetKey.concatenation([.device(random.pick(names)), .values(address...address)])
@@ -324,7 +324,7 @@ struct PairedSetKernelTests {
             counters: [CounterName("all"), mixed])
     }
 
-    @Test("200 updates of a paired set under traffic: no packet meets half of one (KERNEL 2, E1)")
+    @Test("updates of a paired set under traffic: no packet meets half of one (KERNEL 2, E1)")
     func updatesUnderTraffic() throws {
         let store = try KernelRulesetStore()
         defer { _ = try? store.commit([.deleteTable], table: Self.table, expecting: nil) }
@@ -345,15 +345,16 @@ struct PairedSetKernelTests {
         _ = try apply(Self.policy(numbers))
         let flood = PacketFlood(threads: 1)
         defer { flood.stop() }
-        for round in 0..<200 {
+        let updates = rounds(200, whereSlow: 20)
+        for round in updates {
             numbers.formSymmetricDifference((0..<200).map { _ in Int.random(in: 0..<512, using: &random) })
             let change = try apply(Self.policy(numbers))
             #expect(change.swap.count == 4 && change.build.count <= 2 && change.sweep.count <= 2, "round \(round)")
         }
         let counters = try store.counters(table: Self.table)
         let packets = counters[CounterName("all")]?.packets ?? 0
-        print("200 updates of a paired set under \(packets) packets")
-        #expect(packets > 100_000 && counters[CounterName("mixed")]?.packets == 0, "\(counters)")
+        print("\(updates.count) updates of a paired set under \(packets) packets")
+        #expect(Double(packets) > 100_000 / slowness && counters[CounterName("mixed")]?.packets == 0, "\(counters)")
         let dumped = try store.dump(table: Self.table).ruleset
         let isInForce = Change(from: dumped, to: Self.policy(numbers)).isEmpty
         #expect(isInForce)

@@ -166,9 +166,17 @@ package final class Subprocess {
 /// then change links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
+/// How many times slower than others this machine is, as whoever runs the tests says with `NSGD_SLOWNESS`: more than 1 where
+/// the processor is emulated. Time-outs grow by it, streams of packets become thinner, and of what is generated there is less.
+package let slowness = unsafe getenv("NSGD_SLOWNESS").map { max(1, unsafe atof($0)) } ?? 1
+
+/// Of a test that does the same again and again, how often it does: fewer times on a slow machine.
+package func rounds(_ count: Int, whereSlow few: Int) -> Range<Int> { 0..<(slowness > 1 ? few : count) }
+
 /// Polls until `condition` holds; false when `seconds` have passed first, which are many, as tests share the processor.
+/// On a slow machine they are more: see `slowness`.
 package func eventually(within seconds: Double = 15, _ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = nsgd_clock_monotonic() + UInt64(seconds * 1e9)
+    let deadline = nsgd_clock_monotonic() + UInt64(seconds * slowness * 1e9)
     // In microseconds. Many conditions start a program, which would take the processor from what is waited for.
     var pause: UInt32 = 5000
     while true {
