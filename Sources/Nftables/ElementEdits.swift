@@ -9,7 +9,7 @@ struct ElementEdits {
             if old[left] == new[right] {
                 left += 1
                 right += 1
-            } else if new[right].key < old[left].key {
+            } else if new[right].comesBefore(old[left]) {
                 come.append(new[right])
                 right += 1
             } else {

@@ -64,43 +64,6 @@ package enum SetKey: Hashable, Sendable {
     case catchAll
 }
 
-/// A table has hundreds of thousands of them: 64 bytes, and but for long names no allocation.
-package struct SetElement: Hashable, Sendable {
-    package var key: SetKey
-    package var value: Value
-
-    /// What there is beside the key.
-    package enum Value: Hashable, Sendable {
-        case none
-        case verdict(Verdict)
-        case number(UInt32)
-        /// Milliseconds.
-        case timeout(UInt64)
-    }
-
-    package init(_ key: SetKey, _ value: Value) {
-        self.key = key
-        self.value = value
-    }
-
-    /// Maps to verdicts have no elements that expire.
-    package init(_ key: SetKey, verdict: Verdict? = nil, timeout: UInt64? = nil) {
-        precondition(verdict == nil || timeout == nil, "a verdict that expires")
-        self.init(key, verdict.map { .verdict($0) } ?? timeout.map { .timeout($0) } ?? .none)
-    }
-
-    package init(_ key: SetKey, number: UInt32) { self.init(key, .number(number)) }
-
-    /// What a map of verdicts does; nil elsewhere.
-    package var verdict: Verdict? { if case .verdict(let verdict) = value { verdict } else { nil } }
-
-    /// What a map of numbers gives; nil elsewhere.
-    package var number: UInt32? { if case .number(let number) = value { number } else { nil } }
-
-    /// In a set whose elements expire (`NamedSet.expires`): after this many milliseconds.
-    package var timeout: UInt64? { if case .timeout(let timeout) = value { timeout } else { nil } }
-}
-
 /// A named set, or a map from keys to verdicts or numbers. Elements are ascending (`SetKey.<`), those of an interval set disjoint;
 /// we merge them ourselves and never ask the kernel to (`auto-merge`).
 package struct NamedSet: Hashable, Sendable {

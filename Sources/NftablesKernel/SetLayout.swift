@@ -200,7 +200,7 @@ extension NamedSet {
             guard !element.isEnd, let key = keyType.key(of: element.key) else { return nil }
             restored.append(SetElement(key, element.value))
         }
-        return restored.sorted { $0.key < $1.key }
+        return restored.sorted { $0.comesBefore($1) }
     }
 
     /// In a map an interval may also end where the next begins, as nft has it; in a set, whose intervals we add and
