@@ -71,10 +71,11 @@ package struct NumberedRule: Hashable, Sendable {
             && left.version == right.version
     }
 
-    /// Rules of one version and one name are of few groups.
+    /// Rules of one version, name and group are few.
     package func hash(into hasher: inout Hasher) {
         hasher.combine(version)
         hasher.combine(name)
+        hasher.combine(owner)
     }
 }
 
@@ -82,7 +83,7 @@ package struct NumberedRule: Hashable, Sendable {
 /// disk before a policy that uses it is swapped in.
 package struct RuleNumbering: Sendable {
     package private(set) var rules: [RuleNumber: NumberedRule] = [:]
-    private var numbers: [NumberedRule: RuleNumber] = [:]
+    private var numbers = NumbersByHash()
     private var next = RuleNumber.range.lowerBound
     /// Numbers that live flows carry and nobody knows the rules of.
     private var reserved: Set<RuleNumber> = []
@@ -109,12 +110,14 @@ package struct RuleNumbering: Sendable {
         for (number, rule) in stored where RuleNumber.range.contains(number.value) && rules[number] == nil {
             let rule = rule.settled
             rules[number] = rule
-            numbers[rule] = number
+            numbers.add(number, of: rule)
             next = max(next, number.value == RuleNumber.range.upperBound ? 1 : number.value + 1)
         }
     }
 
-    package func number(of rule: SecurityRule) -> RuleNumber? { numbers[NumberedRule(rule)] }
+    package func number(of rule: SecurityRule) -> RuleNumber? { number(of: NumberedRule(rule).settled) }
+
+    private func number(of rule: NumberedRule) -> RuleNumber? { numbers.first(of: rule) { rules[$0] == rule } }
 
     /// Those of a list's rules, in their order; nil if `assign(to:)` was last called with a book that does not have the
     /// list. O(1).
@@ -163,10 +166,10 @@ package struct RuleNumbering: Sendable {
 
     private mutating func assign(to rule: SecurityRule) -> RuleNumber? {
         let numbered = NumberedRule(rule).settled
-        if let number = numbers[numbered] { return number }
+        if let number = number(of: numbered) { return number }
         guard let number = firstFree() else { return nil }
         rules[number] = numbered
-        numbers[numbered] = number
+        numbers.add(number, of: numbered)
         unsaved.insert(number)
         return number
     }
@@ -185,11 +188,12 @@ package struct RuleNumbering: Sendable {
     package mutating func retire(absentFrom book: PolicyBook, carriedBy live: Set<RuleNumber>) {
         let present = numbers(in: book)
         guard rules.count > present.count else { return }
-        for (number, rule) in rules where !present.contains(number) && !live.contains(number) {
+        for number in rules.keys where !present.contains(number) && !live.contains(number) {
             rules[number] = nil
-            numbers[rule] = nil
             unsaved.insert(number)
         }
+        numbers = NumbersByHash()
+        for (number, rule) in rules { numbers.add(number, of: rule) }
         // A list of a policy that was refused may have had some of them.
         let lists = Set(book.boundLists.map(\.version))
         ofLists = ofLists.filter { lists.contains($0.key) }
@@ -214,6 +218,25 @@ package struct RuleNumbering: Sendable {
 
     /// Once everything has been written down.
     package mutating func noteSaved() { unsaved = [] }
+}
+
+/// Numbers by the hashes of their rules: a few bytes for each, beside the rules themselves.
+private struct NumbersByHash: Sendable {
+    private var first: [Int: RuleNumber] = [:]
+    /// By a number, another one whose rule has the same hash.
+    private var others: [RuleNumber: RuleNumber] = [:]
+
+    mutating func add(_ number: RuleNumber, of rule: NumberedRule) {
+        if let other = first.updateValue(number, forKey: rule.hashValue) { others[number] = other }
+    }
+
+    /// The first number that is a rule's.
+    /// - Parameter isOf: asked of all with the rule's hash.
+    func first(of rule: NumberedRule, _ isOf: (RuleNumber) -> Bool) -> RuleNumber? {
+        var number = first[rule.hashValue]
+        while let candidate = number, !isOf(candidate) { number = others[candidate] }
+        return number
+    }
 }
 
 /// By which number is which rule.
