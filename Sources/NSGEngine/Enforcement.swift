@@ -72,6 +72,8 @@ package struct Enforcement {
     package mutating func apply(_ wanted: ComposedRuleset) throws(Failure) -> Summary {
         var summary = Summary()
         var sent: (change: Change, trusted: TrustedTable)?
+        // Of what is trusted now; it goes on after the change.
+        var proof = trusted?.proof
         for attempt in 1...Self.attempts {
             do throws(KernelError) {
                 let (change, table, generation, isRead) = try plan(wanted)
@@ -80,7 +82,7 @@ package struct Enforcement {
                     let present = isRead ? generation : try store.generation()
                     guard present == generation else { continue }
                     // What is wanted, of which there is a copy already.
-                    trusted = TrustedTable(table: table, generation: generation)
+                    trusted = TrustedTable(table: table, generation: generation, proof: isRead ? nil : proof)
                     if isRead { owesProof = false }
                     return summary
                 }
@@ -90,7 +92,11 @@ package struct Enforcement {
                 summary.swap += change.swap.count
                 summary.sweep = change.sweep.count
                 let reached = try commit(change, table: wanted.table, from: generation)
-                sent = (change, TrustedTable(table: table, generation: reached, sweep: change.sweep))
+                if isRead || proof?.generation != generation { proof = nil }
+                proof?.follow(change.skeleton + change.build + change.swap, from: generation, to: reached)
+                sent = (
+                    change, TrustedTable(table: table, generation: reached, sweep: change.sweep, proof: proof)
+                )
                 break
             } catch {
                 guard error.mayHavePassed, attempt < Self.attempts else { throw .refused(error) }
@@ -211,8 +217,8 @@ package struct Enforcement {
         case doubtful
     }
 
-    /// Reads on in the table, of which nothing must be left to sweep. What is brought into force in between begins it
-    /// anew.
+    /// Reads on in the table, of which nothing must be left to sweep. What is brought into force in between is read as it is
+    /// then.
     /// - Parameter shallPause: asked after each chain and each set.
     package mutating func prove(until shallPause: () -> Bool) -> Proof {
         guard var known = takeTrusted(), known.sweep.isEmpty else { return .doubtful }
@@ -267,7 +273,9 @@ package struct Enforcement {
         guard var known = takeTrusted() else { return nil }
         let table = known.table.ruleset.table
         do throws(KernelError) {
-            known.generation = try store.commitInParts(known.sweep, table: table, expecting: known.generation)
+            let before = known.generation
+            known.generation = try store.commitInParts(known.sweep, table: table, expecting: before)
+            known.proof?.follow(known.sweep, from: before, to: known.generation)
         } catch {
             guard error.mayHavePassed else { throw error }
             return nil
@@ -329,7 +337,7 @@ package struct Enforcement {
             do throws(KernelError) {
                 let before = known.generation
                 known.generation = try store.commitInParts(operations, table: table, expecting: before)
-                if known.proof?.generation == before { known.proof?.generation = known.generation }
+                known.proof?.follow([], from: before, to: known.generation)
                 trusted = known
                 return
             } catch {

@@ -19,17 +19,31 @@ struct TableProof {
         sets = known.sets.values.filter { !$0.expires }.map(\.name)
     }
 
-    /// Goes on with the chains, then the sets, in no order, until told to leave.
+    /// Goes on although we have committed something ourselves: that is read once more.
+    /// - Parameters:
+    ///   - before: that these commits have expected; where the reading began at another one, it cannot go on.
+    ///   - after: that they have left.
+    mutating func follow(_ operations: [Operation], from before: Generation, to after: Generation) {
+        guard generation == before else { return }
+        generation = after
+        let touched = TouchedObjects(operations)
+        chains += touched.chains
+        sets += touched.sets
+    }
+
+    /// Goes on with the chains, then the sets, in no order, until told to leave. What is no longer known is passed over.
     /// - Parameter shallPause: asked after each of them.
     mutating func goOn(
         over known: Ruleset, in store: any RulesetStore, until shallPause: () -> Bool
     ) throws(KernelError) -> State {
         while let name = chains.popLast() {
+            guard known.chains[name] != nil else { continue }
             guard try store.rules(of: name, table: known.table) == known.chains[name]?.rules else { return .differs }
             if shallPause() { return .unfinished }
         }
         while let name = sets.popLast() {
-            guard let set = known.sets[name], try store.elements(of: set, table: known.table) == set.elements else {
+            guard let set = known.sets[name], !set.expires else { continue }
+            guard try store.elements(of: set, table: known.table) == set.elements else {
                 return .differs
             }
             if shallPause() { return .unfinished }

@@ -227,22 +227,39 @@ extension Change {
     /// Chains and sets that skeleton, build and swap make or edit, as far as they stay; nil where they are more than
     /// `limit`.
     package func touched(atMost limit: Int) -> (chains: [ChainName], sets: [SetName])? {
-        var chains: Set<ChainName> = []
-        var sets: Set<SetName> = []
+        var touched = TouchedObjects()
         for operations in [skeleton, build, swap] {
             for operation in operations {
-                switch operation {
-                case .addChain(let name, _), .addRule(_, let name), .insertRule(_, _, let name),
-                    .replaceRule(_, let name, _), .deleteRule(_, let name), .flushChain(let name):
-                    chains.insert(name)
-                case .addSet(let set), .addElements(_, let set), .deleteElements(_, let set): sets.insert(set.name)
-                case .addTable, .wakeTable, .addCounter, .addTimeout, .deleteChain, .deleteSet, .deleteCounter,
-                    .deleteTimeout, .deleteTable:
-                    break
-                }
-                guard chains.count + sets.count <= limit else { return nil }
+                touched.add(operation)
+                guard touched.count <= limit else { return nil }
             }
         }
-        return (chains.filter { result.chains[$0] != nil }.sorted(), sets.filter { result.sets[$0] != nil }.sorted())
+        return (
+            touched.chains.filter { result.chains[$0] != nil }.sorted(),
+            touched.sets.filter { result.sets[$0] != nil }.sorted()
+        )
+    }
+}
+
+/// Chains and sets that operations make or edit.
+package struct TouchedObjects {
+    package private(set) var chains: Set<ChainName> = []
+    package private(set) var sets: Set<SetName> = []
+    var count: Int { chains.count + sets.count }
+
+    package init(_ operations: [Operation] = []) {
+        for operation in operations { add(operation) }
+    }
+
+    mutating func add(_ operation: Operation) {
+        switch operation {
+        case .addChain(let name, _), .addRule(_, let name), .insertRule(_, _, let name),
+            .replaceRule(_, let name, _), .deleteRule(_, let name), .flushChain(let name):
+            chains.insert(name)
+        case .addSet(let set), .addElements(_, let set), .deleteElements(_, let set): sets.insert(set.name)
+        case .addTable, .wakeTable, .addCounter, .addTimeout, .deleteChain, .deleteSet, .deleteCounter,
+            .deleteTimeout, .deleteTable:
+            break
+        }
     }
 }

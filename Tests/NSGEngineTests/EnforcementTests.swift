@@ -160,11 +160,47 @@ import Testing
         let change = try enforcement.apply(Self.largePolicy(7))
         #expect(change.swap > 0 && enforcement.owesProof && store.dumps == 1)
         _ = try enforcement.sweep(keeping: Self.largePolicy(7))
+        // It goes on, with what the change has touched.
+        let all = Self.largePolicy().chains.count + Self.largePolicy().sets.count
+        var pieces = 1
+        while enforcement.prove(until: { true }) == .unfinished { pieces += 1 }
+        #expect(pieces < all && !enforcement.owesProof && enforcement.isCurrent)
+        let again = try enforcement.apply(Self.largePolicy(7))
+        #expect(again.isUnchanged && store.dumps == 1)
+    }
+
+    @Test("another's commit to another table, before the proof begins, is no difference")
+    func provesBesideOthers() throws {
+        let store = FakeRulesetStore()
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(Self.largePolicy())
+        _ = try enforcement.sweep(keeping: Self.largePolicy())
         store.tamper("other") { $0 = Ruleset(table: "other") }
         let proof = Self.prove(&enforcement)
         #expect(proof == .equal && !enforcement.owesProof && enforcement.isCurrent)
-        let again = try enforcement.apply(Self.largePolicy(7))
-        #expect(again.isUnchanged && store.dumps == 1)
+    }
+
+    @Test("what a change has touched in the middle of a proof is read again (E6)", arguments: [true, false])
+    func findsInTheMiddleOfProof(isSet: Bool) throws {
+        let store = FakeRulesetStore()
+        var enforcement = Enforcement(store: store)
+        _ = try enforcement.apply(Self.largePolicy())
+        _ = try enforcement.sweep(keeping: Self.largePolicy())
+        // All chains and sets but the last.
+        let all = Self.largePolicy().chains.count + 2 * Self.largePolicy().sets.count
+        for _ in 0..<all / 2 { _ = enforcement.prove { true } }
+        let before = store.tables["nsgd"]
+        _ = try enforcement.apply(Self.largePolicy(7))
+        _ = try enforcement.sweep(keeping: Self.largePolicy(7))
+        let after = try #require(store.tables["nsgd"])
+        let chain = after.chains.keys.sorted().first { before?.chains[$0] != after.chains[$0] }
+        let set = after.sets.keys.sorted().first { before?.sets[$0] != after.sets[$0] }
+        store.tamperUnseen("nsgd") { ruleset in
+            if isSet, let set { ruleset?.sets[set]?.elements.removeLast() }
+            if !isSet, let chain { ruleset?.chains[chain]?.rules.append(Rule(.verdict(.accept))) }
+        }
+        let proof = Self.prove(&enforcement)
+        #expect(proof == .doubtful)
     }
 
     @Test(

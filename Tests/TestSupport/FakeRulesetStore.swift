@@ -93,6 +93,9 @@ package final class FakeRulesetStore: RulesetStore {
         change(&tables[table])
         number = Generation(number.number + 1)
     }
+
+    /// A difference that no commit has made: as if the kernel had done something else than it was told.
+    package func tamperUnseen(_ table: String, _ change: (inout Ruleset?) -> Void) { change(&tables[table]) }
 }
 
 /// One transaction on a copy of the table.
