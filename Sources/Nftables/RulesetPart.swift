@@ -4,25 +4,48 @@ package final class RulesetPart: Sendable {
     package let content: Ruleset
     /// Sets of other parts that its rules look into.
     let foreignSets: Set<SetName>
+    /// Chains that look into paired sets: in force their rules may name the other one of a pair.
+    let chainsOverPairs: Set<ChainName>
+    /// Whether it has what packets enter by, or trampolines, which may lead to chains of other names in force.
+    let hasEntrances: Bool
 
     /// O(rules).
-    package init(_ content: Ruleset) {
+    /// - Parameter earlier: whose storage is taken over for sets that are the same.
+    package init(_ content: Ruleset, after earlier: RulesetPart? = nil) {
         var content = content
+        content.shareSets(with: earlier?.content)
         content.dropSpareRoom()
         self.content = content
-        var foreignSets: Set<SetName> = []
+        hasEntrances = content.chains.values.contains { $0.attachpoint != nil || $0.name.isTrampoline }
+        var (foreignSets, chainsOverPairs): (Set<SetName>, Set<ChainName>) = ([], [])
         for chain in content.chains.values {
             for rule in chain.rules {
                 for step in rule.steps {
-                    for name in step.sets where content.sets[name] == nil { foreignSets.insert(name) }
+                    for name in step.sets {
+                        if let set = content.sets[name] {
+                            if set.isPaired { chainsOverPairs.insert(chain.name) }
+                        } else {
+                            foreignSets.insert(name)
+                        }
+                    }
                 }
             }
         }
         self.foreignSets = foreignSets
+        self.chainsOverPairs = chainsOverPairs
     }
 }
 
 extension Ruleset {
+    /// What is of one storage is compared without a look at it.
+    fileprivate mutating func shareSets(with earlier: Ruleset?) {
+        guard let earlier else { return }
+        for (name, set) in sets {
+            guard let before = earlier.sets[name], before.elements == set.elements else { continue }
+            sets[name]?.elements = before.elements
+        }
+    }
+
     /// An array that grew has room for up to as much again, and these live long.
     fileprivate mutating func dropSpareRoom() {
         for (name, set) in sets where set.elements.capacity > set.elements.count + set.elements.count / 8 {

@@ -49,14 +49,36 @@ package struct SettledTable: Sendable {
         let gone = wanted.parts.filter { !stay.contains(ObjectIdentifier($0)) }
         let come = next.parts.filter { !stay.contains(ObjectIdentifier($0)) }
         guard !Self.sharesPairs(wanted.parts + come) else { return nil }
-        let after = ComposedRuleset.merged(come, table: next.table)
+        var after = ComposedRuleset.merged(come, table: next.table)
         var before = ComposedRuleset.merged(gone, table: next.table)
         // What another part has too stays, or comes, with that one.
         before.remove(whatIsNotIn: after, andIsIn: kept)
         guard !Self.mayRename(before, after, setsOf: kept) else { return nil }
+        if !(gone + come).contains(where: \.hasEntrances) {
+            leaveOut(whatIsSameIn: &before, and: &after, but: (gone + come).map(\.chainsOverPairs))
+        }
         let present = part(of: before, and: after)
         return Concern(
             present: present, wanted: after, otherSpares: spares.filter { present.sets[$0] == nil })
+    }
+
+    /// Leaves out of wanted rulesets the chains and counters that are in both, and in force as they are there.
+    /// - Parameter bent: chains that stay.
+    private func leaveOut(
+        whatIsSameIn before: inout Ruleset, and after: inout Ruleset, but bent: [Set<ChainName>]
+    ) {
+        var same: Set<ChainName> = []
+        for (name, chain) in after.chains
+        where before.chains[name] == chain && ruleset.chains[name] == chain
+            && !bent.contains(where: { $0.contains(name) })
+        {
+            same.insert(name)
+        }
+        before.chains = before.chains.filter { !same.contains($0.key) }
+        after.chains = after.chains.filter { !same.contains($0.key) }
+        let counters = before.counters.filter { after.counters.contains($0) && ruleset.counters.contains($0) }
+        before.counters.subtract(counters)
+        after.counters.subtract(counters)
     }
 
     /// Whether rules of a part look into paired sets, which may change their names, of another.
