@@ -206,7 +206,7 @@ actor Enforcer {
             policy.withLock { $0 = inForce }
             let notes = wanted.configuration.notes + [evaluateFlows(by: review, with: inForce)].compactMap(\.self)
             if !summary.isUnchanged { releaseFlows(allowedBy: inForce) }
-            if isFirst { settle(sources) } else { settleLater(sources) }
+            if isFirst { settle(sources) } else { settleLater(sources, after: before) }
             return summary.isUnchanged ? .unchanged(notes: notes) : .applied(summary, notes: notes)
         }
     }
@@ -220,8 +220,12 @@ actor Enforcer {
     }
 
     /// Once its outcome has been told, and before anything else happens here.
-    private func settleLater(_ sources: ConfigurationSources?) {
-        executor.queue.async { [self] in assumeIsolated { $0.settle(sources) } }
+    /// - Parameter earlier: is let go only then: it takes a while to free what a large policy is made of.
+    private func settleLater(_ sources: ConfigurationSources?, after earlier: Policy?) {
+        executor.queue.async { [self] in
+            withExtendedLifetime(earlier) {}
+            assumeIsolated { $0.settle(sources) }
+        }
     }
 
     /// What a change of policy asks of live flows; nil where it asks nothing (S6).
