@@ -18,8 +18,8 @@ struct CellRules {
 
     struct Target {
         var chain: ChainName
-        /// Tells it from all others of the list.
-        var name: String
+        /// Of its name, which tells it from all others of the list (`number(ofName:)`).
+        var number: UInt32
     }
 
     /// The number of points that the rest decides: the map of ranges does not hold it.
@@ -105,15 +105,19 @@ struct CellRules {
             + numbersOfPoints.sorted().map { SetElement(.values(Classification.keys(ofPoint: $0)), number: $0) }
     }
 
+    static func number(ofName name: String) -> UInt32 {
+        var digest = ContentDigest()
+        digest.add(name)
+        return digest.number
+    }
+
     /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two names
     /// that would give one number, the second has the next one that is free.
     private func numbers() -> [UInt32] {
         var used: [UInt32: ChainName] = [:]
         return targets.map { target in
             if target.chain == rest { return Self.restNumber }
-            var digest = ContentDigest()
-            digest.add(target.name)
-            var number = digest.number
+            var number = target.number
             while number <= Self.restNumber || used[number] != nil && used[number] != target.chain { number &+= 1 }
             used[number] = target.chain
             return number

@@ -24,8 +24,10 @@ struct CellTable {
     private var numbers: [[Entry]: Int] = [:]
     /// Of what a clause decides alone.
     private var numbersOfClauses: [Int?]
+    /// For the next version of the list.
+    private(set) var kept: KeptCells
 
-    enum Content: Equatable {
+    enum Content: Equatable, Sendable {
         /// What the rest decides.
         case rest
         /// What a clause decides, by its index.
@@ -35,19 +37,32 @@ struct CellTable {
     }
 
     /// A clause that decides in a cell, or may.
-    struct Entry: Hashable {
-        /// Of the clause.
-        var index: Int
+    struct Entry: Hashable, Sendable {
+        private let number: Int32
         /// One of the rest: where it matches, the rest decides.
-        var isGuard: Bool
+        let isGuard: Bool
         /// Whether all the cell's services are the clause's.
         var isSettled: Bool
+
+        init(index: Int, isGuard: Bool, isSettled: Bool) {
+            number = Int32(index)
+            self.isGuard = isGuard
+            self.isSettled = isSettled
+        }
+
+        /// Of the clause.
+        var index: Int { Int(number) }
     }
 
     /// Nil where there would be too few cells for a table, or too many.
-    init?(_ clauses: [Clause], by dimension: Dimension, fewestCells: Int, _ table: ConditionTable) {
+    /// - Parameter earlier: of an earlier version of the list.
+    init?(
+        _ clauses: [Clause], by dimension: Dimension, fewestCells: Int, _ table: ConditionTable,
+        after earlier: EarlierCells? = nil
+    ) {
         self.dimension = dimension
         numbersOfClauses = Array(repeating: nil, count: clauses.count)
+        kept = KeptCells(clauses, by: dimension)
         let bounds = IntervalBounds(of: clauses, dimension, table)
         var divided = Array(repeating: false, count: clauses.count)
         var guards: [Int] = []
@@ -75,7 +90,13 @@ struct CellTable {
             guard work <= Self.mostEntries else { return nil }
         }
         guard work >= fewestCells else { return nil }
-        for (group, cells) in ClassCells.all(of: entries, services).enumerated() { add(cells, number: numbers[group]) }
+        let known = earlier.flatMap { $0.dimension == dimension ? $0 : nil }
+        let cells = ClassCells.all(of: entries, services) { known?.cells(ofClass: numbers[$0], entries[$0]) }
+        for (group, cells) in cells.enumerated() {
+            kept.add(entries[group])
+            add(cells, number: numbers[group])
+        }
+        kept.close(contents)
         classes = sections.intervals.map { ($0.values, numbers[$0.group]) }
         points.sort { $0.key < $1.key }
         ranges.sort { $0.keys.lowerBound < $1.keys.lowerBound }
@@ -145,11 +166,16 @@ struct CellTable {
 
     private mutating func add(_ cells: ClassCells, number: UInt32) {
         for (services, content) in cells.ranges {
-            if let content = self.number(of: content) { ranges.append((services.keys(in: number), content)) }
+            guard let content = self.number(of: content) else { continue }
+            ranges.append((services.keys(in: number), content))
+            kept.add(services, content)
         }
         for (service, content) in cells.points {
-            points.append((ServiceRange.key(of: service, in: number), self.number(of: content)))
+            let content = self.number(of: content)
+            points.append((ServiceRange.key(of: service, in: number), content))
+            kept.add(service, content)
         }
+        kept.endClass(number)
     }
 
     private mutating func number(of content: Content) -> Int? {

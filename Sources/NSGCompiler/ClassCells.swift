@@ -1,9 +1,7 @@
-import Dispatch
 import NetworkTypes
-import Synchronization
 
 /// What a clause asks of services, as `ServiceRange` has them.
-struct ClauseServices {
+struct ClauseServices: Sendable {
     private(set) var points: [UInt32] = []
     private(set) var ranges: [ServiceRange] = []
     /// Whether it asks for more than its range says: for types of ICMP messages.
@@ -37,7 +35,7 @@ struct ClauseServices {
 
 /// The cells of one class of addresses (`CellTable`). What clauses of the rest decide, because they stand before the class's,
 /// is cut out of its ranges.
-struct ClassCells {
+struct ClassCells: Sendable {
     private(set) var ranges: [(services: ServiceRange, content: CellTable.Content)] = []
     /// Services that are decided otherwise than the range around them.
     private(set) var points: [(service: UInt32, content: CellTable.Content)] = []
@@ -50,16 +48,32 @@ struct ClassCells {
         var decides: Bool
     }
 
+    /// None yet.
+    init() {}
+
+    mutating func add(_ services: ServiceRange, _ content: CellTable.Content) { ranges.append((services, content)) }
+    mutating func add(_ service: UInt32, _ content: CellTable.Content) { points.append((service, content)) }
+
     /// Of many classes, two parts of them at a time.
-    static func all(of entries: [[CellTable.Entry]], _ services: [ClauseServices]) -> [ClassCells] {
+    /// - Parameter known: gives those of a class that need not be worked out.
+    static func all(
+        of entries: [[CellTable.Entry]], _ services: [ClauseServices], known: (Int) -> ClassCells?
+    ) -> [ClassCells] {
+        var cells = entries.indices.map(known)
+        let missing = cells.indices.filter { cells[$0] == nil }
+        for (index, made) in zip(missing, all(of: missing.map { entries[$0] }, services)) { cells[index] = made }
+        return cells.compactMap(\.self)
+    }
+
+    private static func all(of entries: [[CellTable.Entry]], _ services: [ClauseServices]) -> [ClassCells] {
         guard entries.count >= fewestInParts else { return entries.map { ClassCells($0, services) } }
         let middle = entries.count / 2
-        let done = Mutex<[Int: [ClassCells]]>([:])
-        DispatchQueue.concurrentPerform(iterations: 2) { part in
-            let cells = entries[part == 0 ? 0..<middle : middle..<entries.count].map { ClassCells($0, services) }
-            done.withLock { $0[part] = cells }
+        let (first, second) = sideBySide {
+            entries[..<middle].map { ClassCells($0, services) }
+        } _: {
+            entries[middle...].map { ClassCells($0, services) }
         }
-        return done.withLock { ($0[0] ?? []) + ($0[1] ?? []) }
+        return first + second
     }
 
     private static let fewestInParts = 128

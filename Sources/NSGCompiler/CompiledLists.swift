@@ -79,6 +79,7 @@ private struct CompiledList: Sendable {
     let part: RulesetPart
     let statistics: CompilerStatistics
     private let actions: RuleActions.Kept
+    private let trees: KeptTrees
 
     /// - Parameter earlier: of the same use, with the same names.
     init(_ request: ListRequest, _ names: ChainNames, after earlier: CompiledList?) {
@@ -90,12 +91,14 @@ private struct CompiledList: Sendable {
         let actions = RuleActions(
             of: request.list, request.use, names, request.inputs,
             after: isSameKind ? earlier?.actions ?? .init() : .init())
-        ListCompiler(
+        let hasSameTrees = isSameKind && earlier?.inputs.levels == request.inputs.levels
+        trees = ListCompiler(
             list: request.list, use: request.use, names: names, division: request.inputs.options.division,
-            actions: actions, levels: request.inputs.levels
+            actions: actions, levels: request.inputs.levels,
+            earlier: hasSameTrees ? earlier.map { (trees: $0.trees, content: $0.part.content) } : nil
         ).compile(into: &builder)
         self.actions = actions.kept
-        part = RulesetPart(builder.ruleset)
+        part = RulesetPart(builder.ruleset, after: earlier?.part)
         statistics = builder.statistics
     }
 }

@@ -80,6 +80,23 @@ enum Condition: Hashable {
     case named(Int)
 }
 
+extension Condition {
+    /// Of many intervals a few: conditions of a list that begin, go on and end alike are mostly equal.
+    func hash(into hasher: inout Hasher) {
+        switch self {
+        case .any: hasher.combine(0)
+        case .named(let number): hasher.combine(number)
+        case .among(let values):
+            let ranges = values.ranges
+            hasher.combine(ranges.count)
+            for index in [0, ranges.count / 2, ranges.count - 1] where ranges.indices.contains(index) {
+                hasher.combine(ranges[index].lowerBound)
+                hasher.combine(ranges[index].upperBound)
+            }
+        }
+    }
+}
+
 /// The conditions of a list, each once: clauses are compared and copied often, and hold their numbers.
 struct ConditionTable {
     /// Equal conditions have equal numbers.

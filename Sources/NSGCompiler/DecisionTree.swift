@@ -20,13 +20,17 @@ struct DecisionTree {
     /// In which rules act, by their numbers in the list.
     private var actionChains: [Int: Int] = [:]
     private var chains: [ChainName] = []
-    /// Of chains in which rules act: what they are called whatever the rules do.
-    private var names: [Int: String] = [:]
+    /// Of chains in which rules act: the number of what they are called whatever the rules do.
+    private var numbers: [Int: UInt32] = [:]
     /// Of lists and unreachable rules it does not know.
     private(set) var statistics = CompilerStatistics()
     /// Rules that a packet may come to.
     private(set) var reached: Set<Int> = []
     private var known: [Key: Node] = [:]
+    /// That of an earlier version of the list.
+    private let earlier: EarlierTree?
+    /// For the next version, by the chains of the trunk.
+    private(set) var kept: [Int: KeptTable] = [:]
 
     /// A chain, by its number, and how many levels it takes with those it leads to.
     private struct Node {
@@ -43,12 +47,13 @@ struct DecisionTree {
 
     init(
         root: String, base: String, writer: ClauseWriter, division: Division,
-        actions: RuleActions
+        actions: RuleActions, after earlier: EarlierTree?
     ) {
         (self.root, self.base) = (root, base)
         self.writer = writer
         self.division = division
         self.actions = actions
+        self.earlier = earlier
     }
 
     /// - Parameters:
@@ -70,10 +75,13 @@ struct DecisionTree {
         _ clauses: [Clause], _ number: Int, _ levels: Int, into builder: inout RulesetBuilder
     ) -> Node {
         let name = number == 0 ? root : "\(root)/\(number)"
-        if levels >= 3, let cells = cells(of: clauses) {
+        let before = levels >= 3 ? earlier?.table(number, clauses) : nil
+        if levels >= 3, let cells = cells(of: clauses, after: before?.cells) {
             let rest = trunk(cells.rest.map { clauses[$0] }, number + 1, Self.levelsOfRest(of: levels), into: &builder)
-            let (rules, height) = lookedUp(clauses, cells, rest, levels, name: name, into: &builder)
-            return node(builder.fixed(name, rules), height: height)
+            let (targets, height) = targets(of: cells, clauses, rest, levels - 1, number, after: before, into: &builder)
+            let rules = CellRules(cells: cells, targets: targets, rest: chains[rest.chain], writer: writer, base: name)
+            statistics.cells += cells.points.count + cells.ranges.count
+            return node(builder.fixed(name, rules.rules(into: &builder)), height: height + 1)
         }
         let clauses = clauses.reachable(before: nil, writer.table)
         guard levels >= 3, let split = split(clauses, widths: Self.widthsOfTrunk) else {
@@ -142,35 +150,92 @@ struct DecisionTree {
         return (dispatch.rules(into: &builder) + [Rule(.verdict(.goto(chains[rest.chain])))], height + 1)
     }
 
-    /// A look-up of the cell, then the rest.
-    private mutating func lookedUp(
-        _ clauses: [Clause], _ cells: CellTable, _ rest: Node, _ levels: Int, name: String,
-        into builder: inout RulesetBuilder
-    ) -> ([Rule], height: Int) {
+    /// What the contents of cells lead to.
+    private mutating func targets(
+        of cells: CellTable, _ clauses: [Clause], _ rest: Node, _ levels: Int, _ number: Int,
+        after before: EarlierTable?, into builder: inout RulesetBuilder
+    ) -> ([CellRules.Target], height: Int) {
         var height = rest.height
-        let targets = cells.contents.map { content in
-            let node = node(of: content, cells, clauses, rest, levels - 1, into: &builder)
+        var rows: [KeptTable.Row?] = []
+        rows.reserveCapacity(cells.contents.count)
+        let targets = cells.contents.map { content -> CellRules.Target in
+            let (node, row) = node(of: content, cells, clauses, rest, levels, after: before, into: &builder)
             height = max(height, node.height)
-            return CellRules.Target(chain: chains[node.chain], name: names[node.chain] ?? "\(chains[node.chain])")
+            rows.append(row)
+            let chain = chains[node.chain]
+            return CellRules.Target(
+                chain: chain,
+                number: row?.number ?? numbers[node.chain] ?? CellRules.number(ofName: chain.description))
         }
-        let rules = CellRules(cells: cells, targets: targets, rest: chains[rest.chain], writer: writer, base: name)
-        statistics.cells += cells.points.count + cells.ranges.count
-        return (rules.rules(into: &builder), height + 1)
+        kept[number] = KeptTable(
+            cells: cells.kept, rows: rows,
+            surroundings: .init(rest: chains[rest.chain], heightOfRest: rest.height, levels: levels))
+        return (targets, height)
     }
 
+    /// - Returns: a row as well where it is one, and the list's next version can take it over.
     private mutating func node(
         of content: CellTable.Content, _ cells: CellTable, _ clauses: [Clause], _ rest: Node, _ levels: Int,
+        after before: EarlierTable?, into builder: inout RulesetBuilder
+    ) -> (Node, KeptTable.Row?) {
+        switch content {
+        case .rest: return (rest, nil)
+        case .clause(let index):
+            guard case .rule(let number) = clauses[index].outcome else { return (rest, nil) }
+            return (Node(chain: actionChain(number, into: &builder), height: 1), nil)
+        case .several(let entries):
+            let surroundings = KeptTable.Surroundings(
+                rest: chains[rest.chain], heightOfRest: rest.height, levels: levels)
+            if let (row, chain, sets) = before?.row(entries, in: surroundings) {
+                for set in sets { builder.add(set) }
+                return (restored(row, chain, entries, clauses, before: rest, into: &builder), row)
+            }
+            let members = cells.clauses(of: entries, from: clauses, rest: .chain(rest.chain))
+            let undivided = statistics.undividedChains
+            let node = branch(members, before: rest, levels, into: &builder)
+            return (node, row(node, entries, clauses, before: rest, undivided: undivided, builder))
+        }
+    }
+
+    /// What the list's next version can take over of a node that was made just now: a row that leads to rules of its entries
+    /// and to the rest, but to no further branch.
+    private func row(
+        _ node: Node, _ entries: [CellTable.Entry], _ clauses: [Clause], before rest: Node, undivided: Int,
+        _ builder: RulesetBuilder
+    ) -> KeptTable.Row? {
+        guard node.chain == chains.count - 1, node.chain != rest.chain, numbers[node.chain] == nil,
+            statistics.undividedChains == undivided, let chain = builder.ruleset.chains[chains[node.chain]]
+        else { return nil }
+        let ends = entries.compactMap { actionChain(of: $0, clauses) } + [chains[rest.chain]]
+        for rule in chain.rules {
+            guard let target = rule.end, ends.contains(target) else { return nil }
+        }
+        return KeptTable.Row(
+            chain: chain.name, number: CellRules.number(ofName: chain.name.description), height: node.height)
+    }
+
+    /// A row of the list's earlier version, with the chains of the rules that it leads to.
+    private mutating func restored(
+        _ row: KeptTable.Row, _ chain: Chain, _ entries: [CellTable.Entry], _ clauses: [Clause], before rest: Node,
         into builder: inout RulesetBuilder
     ) -> Node {
-        switch content {
-        case .rest: return rest
-        case .clause(let index):
-            guard case .rule(let number) = clauses[index].outcome else { return rest }
-            return Node(chain: actionChain(number, into: &builder), height: 1)
-        case .several(let entries):
-            let members = cells.clauses(of: entries, from: clauses, rest: .chain(rest.chain))
-            return branch(members, before: rest, levels, into: &builder)
+        builder.add(chain)
+        let ends = Set(chain.rules.compactMap(\.end))
+        for entry in entries {
+            guard let end = actionChain(of: entry, clauses), ends.contains(end),
+                case .rule(let number) = clauses[entry.index].outcome
+            else { continue }
+            _ = actionChain(number, into: &builder)
         }
+        let goesOn = chain.rules.last == Rule(.verdict(.goto(chains[rest.chain])))
+        statistics.longestRow = max(statistics.longestRow, chain.rules.count - (goesOn ? 1 : 0))
+        return node(chain.name, height: row.height)
+    }
+
+    /// In which the rule of an entry acts; nil of a guard.
+    private func actionChain(of entry: CellTable.Entry, _ clauses: [Clause]) -> ChainName? {
+        guard !entry.isGuard, case .rule(let number) = clauses[entry.index].outcome else { return nil }
+        return actions[number].chain.name
     }
 
     /// One by one.
@@ -204,14 +269,14 @@ struct DecisionTree {
         chains.append(action.chain.name)
         builder.add(action.chain)
         actionChains[number] = chains.count - 1
-        names[chains.count - 1] = action.name
+        numbers[chains.count - 1] = action.outcome
         return chains.count - 1
     }
 
     // MARK: Choice
 
     /// Nil where rows or trees do as well, or where neither side's addresses tell the clauses apart.
-    private func cells(of clauses: [Clause]) -> CellTable? {
+    private func cells(of clauses: [Clause], after earlier: EarlierCells?) -> CellTable? {
         guard let fewest = division.fewestCells,
             clauses.reduce(0, { $0 + writer.count($1) }) > division.shortRow
         else { return nil }
@@ -219,7 +284,8 @@ struct DecisionTree {
             (dimension: dimension, count: clauses.count { writer.table.values($0[dimension]) != nil })
         }
         for (dimension, count) in dimensions.sorted(by: { $0.count > $1.count }) where 2 * count > clauses.count {
-            if let cells = CellTable(clauses, by: dimension, fewestCells: fewest, writer.table) { return cells }
+            let cells = CellTable(clauses, by: dimension, fewestCells: fewest, writer.table, after: earlier)
+            if let cells { return cells }
         }
         return nil
     }
@@ -270,4 +336,11 @@ struct DecisionTree {
 
     /// Beyond so many times what the clauses take one by one, they are left as they are.
     private static let mostGrowth = 64
+}
+
+extension Rule {
+    /// The chain that it leads to at its end, and for good.
+    fileprivate var end: ChainName? {
+        if case .verdict(.goto(let target))? = steps.last { target } else { nil }
+    }
 }

@@ -12,15 +12,24 @@ struct ListCompiler {
     let actions: RuleActions
     /// How many levels of chains there may be.
     let levels: Int
+    /// Of an earlier version of the list, with actions of the same kind, for as many levels.
+    let earlier: (trees: KeptTrees, content: Ruleset)?
 
     /// The chain by which packets of a family enter the list.
     static func entrance(_ use: ListUse, _ family: IPFamily, _ names: ChainNames) -> String {
         names.list(use) + (family == .ipv4 ? "/v4" : "/v6")
     }
 
-    func compile(into builder: inout RulesetBuilder) {
-        for rule in list.rules { builder.add(names.counterName(of: NumberedRule(rule.rule))) }
+    /// - Returns: what the list's next version may take over.
+    func compile(into builder: inout RulesetBuilder) -> KeptTrees {
+        builder.reserve(rules: list.rules.count)
+        for index in list.rules.indices { builder.add(actions[index].counter) }
         let (rules, numbers) = alternatives()
+        var kept = KeptTrees(rules: rules, numbers: numbers.map { actions.numbers[$0] })
+        let version = earlier.map { earlier in
+            let moves = RuleMoves(from: (earlier.trees.rules, earlier.trees.numbers), to: (kept.rules, kept.numbers))
+            return EarlierList(trees: earlier.trees, moves: moves, content: earlier.content)
+        }
         var reached: Set<Int> = []
         var statistics = CompilerStatistics()
         let base = names.list(use)
@@ -34,15 +43,16 @@ struct ListCompiler {
                 root: Self.entrance(use, family, names), base: base + "/branch",
                 writer: ClauseWriter(
                     family: family, table: table, rules: rules, network: list.key.virtualNetwork, names: names),
-                division: division,
-                actions: actions)
+                division: division, actions: actions, after: version?.tree(family))
             tree.compile(clauses, levels: levels, into: &builder)
+            kept.tables[family] = tree.kept
             reached.formUnion(tree.reached)
             statistics.add(tree.statistics)
         }
         statistics.lists = 1
         statistics.unreachableRules = list.rules.count - reached.count
         builder.statistics.add(statistics)
+        return kept
     }
 
     /// Each with the number of its rule in the list.

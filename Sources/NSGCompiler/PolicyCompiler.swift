@@ -35,7 +35,7 @@ package struct Division: Hashable, Sendable {
 }
 
 /// Security groups on bound interfaces as a table (sections 3 and 4 of docs/architecture.md say how it is laid out).
-package struct PolicyCompiler {
+package struct PolicyCompiler: Sendable {
     private let book: PolicyBook
     private let numbering: RuleNumbering
     private let options: CompilerOptions
@@ -62,20 +62,32 @@ package struct PolicyCompiler {
 
     /// O(rules of lists that the earlier policy did not have + objects).
     package func compiled(after earlier: CompiledLists? = nil) -> Output {
-        var builder = RulesetBuilder(table: FixedNames.table, salt: options.salt)
-        var lists = CompiledLists(of: requests(builder), names: names, after: earlier)
-        let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
-        Skeleton.add(
-            to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
-            again: targets.again, senders: targets.senders)
-        lists.setFrame(builder.ruleset, after: earlier)
+        var (lists, frame) = sideBySide {
+            CompiledLists(of: requests(), names: names, after: earlier)
+        } _: {
+            compiledFrame()
+        }
+        lists.setFrame(frame, after: earlier)
         return Output(
             wanted: ComposedRuleset(table: FixedNames.table, parts: lists.parts), statistics: lists.statistics,
             lists: lists)
     }
 
+    private var emptyBuilder: RulesetBuilder { RulesetBuilder(table: FixedNames.table, salt: options.salt) }
+
+    /// All that is no list.
+    private func compiledFrame() -> Ruleset {
+        var builder = emptyBuilder
+        let targets = book.estate.bindings.isEmpty ? Targets() : compileTargets(into: &builder)
+        Skeleton.add(
+            to: &builder, input: targets.input, forward: targets.forward, output: targets.output,
+            again: targets.again, senders: targets.senders)
+        return builder.ruleset
+    }
+
     /// Every use of a list on a bound interface, once.
-    private func requests(_ builder: RulesetBuilder) -> [ListRequest] {
+    private func requests() -> [ListRequest] {
+        let builder = emptyBuilder
         let levels = ListLevels(hasAdminLists: book.hasAdminLists)
         let passes = Routers.bindings(in: book.estate).isEmpty ? [false] : [false, true]
         var requests: [ListRequest] = []

@@ -7,17 +7,20 @@ final class RuleActions {
     private let list: PolicyList
     private let use: ListUse
     private let names: ChainNames
-    private let numbers: [RuleNumber]
+    let numbers: [RuleNumber]
     private let options: CompilerOptions
     private let next: ChainName?
     private let base: String
     private let earlier: Kept
     private(set) var kept = Kept()
+    /// By rule.
+    private var actions: [Action?]
 
     struct Action: Sendable {
-        /// Tells it from all others of the list, whatever it does.
-        let name: String
+        /// Of the action's name, which tells it from all others of the list whatever it does (`CellRules.Target`).
+        let outcome: UInt32
         let chain: Chain
+        let counter: CounterName
     }
 
     /// By the number of the rule's version.
@@ -28,6 +31,7 @@ final class RuleActions {
 
     /// What of a rule is in its chain beside the number, which may have been another rule's.
     fileprivate struct Summary: Equatable, Sendable {
+        var owner: ResourceID
         var name: String
         var access: Access
         var priority: Int
@@ -44,26 +48,33 @@ final class RuleActions {
         self.earlier = earlier
         (numbers, options, next) = (inputs.numbers, inputs.options, inputs.next)
         base = names.list(use)
+        actions = Array(repeating: nil, count: list.rules.count)
+        kept.actions.reserveCapacity(list.rules.count)
     }
 
     /// - Parameter index: of the rule in the list.
     subscript(index: Int) -> Action {
+        if let action = actions[index] { return action }
         let (rule, number) = (list.rules[index].rule, numbers[index])
-        let summary = Summary(name: rule.name, access: rule.access, priority: rule.priority.value, kind: rule.kind)
-        if let known = kept.actions[number] ?? earlier.actions[number], known.rule == summary {
-            kept.actions[number] = known
-            return known.action
-        }
-        let name = names.action(ofList: base, rule)
-        let chain = RulesetBuilder(table: FixedNames.table, salt: options.salt).contentChain(
-            name, [action(of: rule, number)])
-        let action = Action(name: name, chain: chain)
+        let summary = Summary(
+            owner: rule.owner, name: rule.name, access: rule.access, priority: rule.priority.value, kind: rule.kind)
+        let known = earlier.actions[number].flatMap { $0.rule == summary ? $0.action : nil }
+        let action = known ?? made(rule, number)
+        actions[index] = action
         kept.actions[number] = (summary, action)
         return action
     }
 
-    private func action(of rule: SecurityRule, _ number: RuleNumber) -> Rule {
-        var steps: [Step] = [.counter(names.counterName(of: NumberedRule(rule)))]
+    private func made(_ rule: SecurityRule, _ number: RuleNumber) -> Action {
+        let name = names.action(ofList: base, rule)
+        let counter = names.counterName(of: NumberedRule(rule))
+        let chain = RulesetBuilder(table: FixedNames.table, salt: options.salt).contentChain(
+            name, [action(of: rule, number, counter)])
+        return Action(outcome: CellRules.number(ofName: name), chain: chain, counter: counter)
+    }
+
+    private func action(of rule: SecurityRule, _ number: RuleNumber, _ counter: CounterName) -> Rule {
+        var steps: [Step] = [.counter(counter)]
         switch rule.access {
         case .allow, .alwaysAllow:
             if use.writesLabel { steps.append(.setLabel(FlowLabel.bits(number, in: use.slot))) }

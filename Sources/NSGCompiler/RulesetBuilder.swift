@@ -14,6 +14,12 @@ struct RulesetBuilder: Sendable {
         self.salt = salt
     }
 
+    /// Before what becomes of so many rules of a list is added.
+    mutating func reserve(rules: Int) {
+        ruleset.chains.reserveCapacity(rules + rules / 2)
+        ruleset.counters.reserveCapacity(rules)
+    }
+
     mutating func add(_ chain: Chain) { ruleset.chains[chain.name] = chain }
     mutating func add(_ timeout: TimeoutObject) { ruleset.timeouts[timeout.name] = timeout }
     mutating func add(_ counter: CounterName) { ruleset.counters.insert(counter) }

@@ -90,7 +90,7 @@ package struct PolicyList: Hashable, Sendable {
 
 extension ResolvedRule {
     /// See `PolicyList.Version`.
-    func isEqualButForRemarks(to other: ResolvedRule) -> Bool {
+    package func isEqualButForRemarks(to other: ResolvedRule) -> Bool {
         rule.isEqualButForRemarks(to: other.rule) && source == other.source && destination == other.destination
             && sourcePorts == other.sourcePorts && destinationPorts == other.destinationPorts
             && sourceParts == other.sourceParts && destinationParts == other.destinationParts
