@@ -119,3 +119,7 @@ package struct SetElement: Hashable, Sendable {
         }
     }
 }
+
+extension SetElement: CustomStringConvertible {
+    package var description: String { "\(key): \(value)" }
+}
