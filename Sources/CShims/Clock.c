@@ -1,6 +1,9 @@
 #include "CShims.h"
 #include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t nanoseconds(clockid_t clock)
 {
@@ -18,3 +21,5 @@ void nsgd_sleep(uint64_t duration)
     while (nanosleep(&rest, &rest) != 0 && errno == EINTR)
         ;
 }
+
+int nsgd_wait_for_packets(void) { return (int)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); }

@@ -57,9 +57,6 @@ actor Enforcer {
     /// Called in the middle of what may take long.
     nonisolated let signOfLife = Mutex<(@Sendable () -> Void)?>(nil)
 
-    /// Packets that were on their way at a swap have left the old chains after this.
-    private static let grace: UInt64 = 150_000_000
-
     init(options: DaemonOptions, links: LinkTable, journal: Journal) throws(KernelError) {
         self.options = options
         self.links = links
@@ -295,7 +292,7 @@ actor Enforcer {
             return .success((summary, wanted))
         } catch let first {
             guard first.mayBeDamage, let again = rebuilt(wanted) else { return .failure(first) }
-            if first.isSwapped { Clock.sleep(nanoseconds: Self.grace) }
+            if first.isSwapped { PacketGrace.wait() }
             do throws(Enforcement.Failure) {
                 let summary = try enforcement.apply(again.wanted)
                 afterSwap(summary)
@@ -362,7 +359,7 @@ actor Enforcer {
     private func afterSwap(_ summary: Enforcement.Summary) {
         guard summary.skeleton + summary.swap + summary.sweep > 0 else { return proveLater() }
         lastSwap = (Clock.monotonic, summary.sweep > 0)
-        executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.grace))) { [self] in
+        executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(PacketGrace.duration))) { [self] in
             assumeIsolated { $0.finishSweep() }
         }
     }
@@ -372,8 +369,7 @@ actor Enforcer {
     private func finishSweep() {
         guard let swap = lastSwap else { return }
         defer { proveLater() }
-        let elapsed = Clock.monotonic - swap.at
-        if elapsed < Self.grace { Clock.sleep(nanoseconds: Self.grace - elapsed) }
+        PacketGrace.wait(since: swap.at)
         lastSwap = nil
         guard swap.leavesSomething else { return }
         guard let wanted = policy.withLock({ $0?.wanted }) else { return }
@@ -511,7 +507,7 @@ actor Enforcer {
             ended = EndedFlows()
             history.withLock { $0.enforcedSince = nil }
             guard isThere else { return .success(()) }
-            Clock.sleep(nanoseconds: Self.grace)
+            PacketGrace.wait()
             try enforcement.removeTable(FixedNames.table)
         } catch { return .failure(error) }
         journal.log(.notice, "every rule has been taken out; nothing is enforced until the next reload")

@@ -339,6 +339,7 @@ struct PairedSetKernelTests {
             }
             current = try store.commit(change.swap, table: Self.table, expecting: current)
             nsgd_sleep(100_000_000)
+            #expect(nsgd_wait_for_packets() == 0)
             _ = try store.commitInParts(change.sweep, table: Self.table, expecting: current)
             return change
         }

@@ -36,6 +36,10 @@ uint64_t nsgd_clock_monotonic(void);
 /// Holds the calling thread for so many nanoseconds; a signal does not shorten it.
 void nsgd_sleep(uint64_t duration);
 
+/// Waits until every packet that walks through the kernel's rules now has left them: they are read within RCU, and
+/// MEMBARRIER_CMD_GLOBAL waits for all readers. 0, or -1 with errno where the kernel does not do that (`nohz_full`).
+int nsgd_wait_for_packets(void);
+
 /// mallopt: two arenas, and a heap that is not given back and taken again while work goes on (`nsgd_release_unused_memory`
 /// does that once, at the end of it).
 void nsgd_keep_heap_small(void);
