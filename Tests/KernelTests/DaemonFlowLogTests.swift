@@ -74,9 +74,9 @@ struct DaemonFlowLogTests {
             let router = network.router
             try router.shell(
                 """
-                sysctl -qw net.netfilter.nf_conntrack_udp_timeout=4 net.netfilter.nf_conntrack_udp_timeout_stream=4 \
-                    net.netfilter.nf_conntrack_icmp_timeout=4 net.netfilter.nf_conntrack_tcp_timeout_time_wait=4 \
-                    net.netfilter.nf_conntrack_tcp_timeout_close=4 net.netfilter.nf_conntrack_acct=1
+                sysctl -qw net.netfilter.nf_conntrack_udp_timeout=8 net.netfilter.nf_conntrack_udp_timeout_stream=8 \
+                    net.netfilter.nf_conntrack_icmp_timeout=8 net.netfilter.nf_conntrack_tcp_timeout_time_wait=8 \
+                    net.netfilter.nf_conntrack_tcp_timeout_close=8 net.netfilter.nf_conntrack_acct=1
                 """)
             let (a, b) = (network["a"], network["b"])
             try b.serve("tcp", 80)
