@@ -8,11 +8,7 @@ import Testing
 @Suite struct EnforcementTests {
     /// A policy of 20 rules in each of two lists, in which some rules are others.
     private static func policy(_ edits: Int..., paired: Bool = true) -> Ruleset {
-        var policy = LargeRuleset()
-        policy.interfaces = 1
-        policy.rulesPerList = 20
-        policy.mapsPerList = 2
-        policy.elementsPerList = 40
+        var policy = LargeRuleset(rulesPerList: 20, elementsPerList: 40)
         policy.arePaired = paired
         policy.edited = Set(edits.map { .init(list: $0 % 2, rule: $0 / 2) })
         return policy.ruleset
@@ -127,12 +123,7 @@ import Testing
 
     /// More chains than are read one by one before a change is said to be in force.
     private static func largePolicy(_ edits: Int...) -> Ruleset {
-        var policy = LargeRuleset()
-        policy.interfaces = 1
-        policy.rulesPerList = 300
-        policy.mapsPerList = 2
-        policy.elementsPerList = 600
-        policy.arePaired = true
+        var policy = LargeRuleset(rulesPerList: 300, elementsPerList: 600)
         policy.edited = Set(edits.map { .init(list: 0, rule: $0) })
         return policy.ruleset
     }

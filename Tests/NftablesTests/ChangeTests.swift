@@ -142,13 +142,7 @@ import Testing
     }
 
     private static func largePolicy() -> Ruleset {
-        var policy = LargeRuleset()
-        policy.interfaces = 1
-        policy.rulesPerList = 12
-        policy.mapsPerList = 2
-        policy.elementsPerList = 24
-        policy.arePaired = true
-        return policy.ruleset
+        LargeRuleset(rulesPerList: 12, elementsPerList: 24).ruleset
     }
 
     @Test("a first load that ends anywhere enforces nothing, and is gone on with under the same names (KERNEL 3)")

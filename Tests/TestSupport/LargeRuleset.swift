@@ -29,6 +29,12 @@ package struct LargeRuleset {
 
     package init() {}
 
+    /// Of one interface with two paired maps a list.
+    package init(rulesPerList: Int, elementsPerList: Int) {
+        (interfaces, mapsPerList, arePaired) = (1, 2, true)
+        (self.rulesPerList, self.elementsPerList) = (rulesPerList, elementsPerList)
+    }
+
     package var ruleset: Ruleset {
         var ruleset = Ruleset(table: "nsgd")
         func add(_ chain: Chain) { ruleset.chains[chain.name] = chain }
