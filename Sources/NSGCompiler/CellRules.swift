@@ -28,18 +28,18 @@ struct CellRules {
     /// In one chain, since there are few levels of them. Most packets are looked up by what they have; behind that come those of
     /// folded protocols, and those without a port.
     func rules(into builder: inout RulesetBuilder) -> [Rule] {
-        guard let maps = maps(into: &builder) else { return [Rule(.verdict(.goto(rest)))] }
+        guard let (maps, others) = maps(into: &builder) else { return [Rule(.verdict(.goto(rest)))] }
         var rules = [lookUp(maps, readsPort: true)]
         let folded = cells.holdsFolded ? Transport.steps(Folded.protocols.map(\.rawValue), into: &builder) : []
         if cells.holdsPortless || cells.holdsFolded {
             let others = IPProtocol.withPorts.filter { !Folded.protocols.contains($0) }
             rules.append(missed(Transport.steps(others.map(\.rawValue), into: &builder)))
         }
-        if cells.holdsFolded { rules.append(lookUp(maps, folded, of: Folded.representative, readsPort: true)) }
+        if cells.holdsFolded { rules.append(lookUp(others, folded, of: Folded.representative, readsPort: true)) }
         if cells.holdsPortless {
             if cells.holdsFolded { rules.append(missed(folded)) }
-            rules.append(lookUp(maps, readsPort: false))
-            if cells.holdsFolded { rules.append(lookUp(maps, folded, of: Folded.representative, readsPort: false)) }
+            rules.append(lookUp(others, readsPort: false))
+            if cells.holdsFolded { rules.append(lookUp(others, folded, of: Folded.representative, readsPort: false)) }
         }
         return rules + [Rule(.verdict(.goto(rest)))]
     }
@@ -58,22 +58,16 @@ struct CellRules {
         var outcomes: SetName
     }
 
-    /// Nil where the rest decides everywhere.
-    private func maps(into builder: inout RulesetBuilder) -> Maps? {
-        let numbers = numbers()
+    /// Nil where the rest decides everywhere. Packets without a port, and those of folded protocols, have outcomes of their
+    /// own: at each commit the kernel goes through these for each rule that looks them up, and they are few.
+    private func maps(into builder: inout RulesetBuilder) -> (maps: Maps, others: Maps)? {
+        let numbers = Self.numbers(of: targets, rest: rest)
         let points = points(numbers)
         let ranges = ranges(numbers, points)
         guard !ranges.isEmpty else { return nil }
-        var outcomes: [UInt32: ChainName] = [:]
-        for (number, target) in zip(numbers, targets) where number != Self.restNumber {
-            outcomes[number] = target.chain
-        }
         let classes = cells.classes.map { SetElement(.values($0.values), number: $0.number) }
-        let verdicts = outcomes.sorted { $0.key < $1.key }.map { number, chain in
-            SetElement(.values(UInt128(number)...UInt128(number)), verdict: .goto(chain))
-        }
         let addressType: KeyType = writer.family == .ipv4 ? .ipv4Address : .ipv6Address
-        return Maps(
+        let maps = Maps(
             classes: builder.map(
                 "\(base)/classes", keyType: addressType, values: .numbers, keepsName: true, classes),
             points: points.isEmpty
@@ -83,9 +77,25 @@ struct CellRules {
                     keepsName: true, points),
             ranges: builder.map(
                 "\(base)/ranges", keyType: Classification.rangeType, values: .numbers, keepsName: true, ranges),
-            outcomes: builder.map(
-                "\(base)/outcomes", keyType: Classification.outcomeType, isInterval: false, values: .verdicts,
-                keepsName: true, verdicts))
+            outcomes: outcomes("outcomes", numbers, of: targets.indices, into: &builder))
+        var others = maps
+        let met = cells.others.filter { numbers[$0] != Self.restNumber }
+        if !met.isEmpty { others.outcomes = outcomes("others", numbers, of: met, into: &builder) }
+        return (maps, others)
+    }
+
+    /// - Parameter indexes: of targets.
+    private func outcomes(
+        _ name: String, _ numbers: [UInt32], of indexes: some Sequence<Int>, into builder: inout RulesetBuilder
+    ) -> SetName {
+        var outcomes: [UInt32: ChainName] = [:]
+        for index in indexes where numbers[index] != Self.restNumber { outcomes[numbers[index]] = targets[index].chain }
+        let verdicts = outcomes.sorted { $0.key < $1.key }.map { number, chain in
+            SetElement(.values(UInt128(number)...UInt128(number)), verdict: .goto(chain))
+        }
+        return builder.map(
+            "\(base)/\(name)", keyType: Classification.outcomeType, isInterval: false, values: .verdicts,
+            keepsName: true, verdicts)
     }
 
     private func points(_ numbers: [UInt32]) -> [SetElement] {
@@ -113,12 +123,12 @@ struct CellRules {
 
     /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two names
     /// that would give one number, the second has the next one that is free.
-    private func numbers() -> [UInt32] {
+    static func numbers(of targets: [Target], rest: ChainName) -> [UInt32] {
         var used: [UInt32: ChainName] = [:]
         return targets.map { target in
-            if target.chain == rest { return Self.restNumber }
+            if target.chain == rest { return restNumber }
             var number = target.number
-            while number <= Self.restNumber || used[number] != nil && used[number] != target.chain { number &+= 1 }
+            while number <= restNumber || used[number] != nil && used[number] != target.chain { number &+= 1 }
             used[number] = target.chain
             return number
         }

@@ -18,8 +18,10 @@ struct CellTable {
     private(set) var contents: [Content] = []
     /// Indexes of clauses that are not divided, in order.
     private(set) var rest: [Int] = []
-    /// Whether some cell tells packets without a port from others, and whether one holds for the folded protocols.
+    /// Whether some cell holds for packets without a port, and whether one does for the folded protocols.
     private(set) var (holdsPortless, holdsFolded) = (false, false)
+    /// Of `contents`, what these cells hold.
+    private(set) var others: Set<Int> = []
 
     private var numbers: [[Entry]: Int] = [:]
     /// Of what a clause decides alone.
@@ -100,11 +102,6 @@ struct CellTable {
         classes = sections.intervals.map { ($0.values, numbers[$0.group]) }
         points.sort { $0.key < $1.key }
         ranges.sort { $0.keys.lowerBound < $1.keys.lowerBound }
-        holdsPortless = services.contains { $0.ranges.contains(where: \.isWhole) }
-        let folded = ServiceRange.all(of: Folded.representative.rawValue...Folded.representative.rawValue)
-        holdsFolded = services.contains { services in
-            services.points.contains(where: folded.contains) || services.ranges.contains { $0.overlaps(folded) }
-        }
     }
 
     /// One that spans more intervals of the others than this, for each of its own, stays in the rest.
@@ -169,13 +166,22 @@ struct CellTable {
             guard let content = self.number(of: content) else { continue }
             ranges.append((services.keys(in: number), content))
             kept.add(services, content)
+            note(content, holdsPortless: services.holdsPortless, holdsFolded: services.overlaps(Folded.services))
         }
         for (service, content) in cells.points {
             let content = self.number(of: content)
             points.append((ServiceRange.key(of: service, in: number), content))
             kept.add(service, content)
+            if let content { note(content, holdsPortless: false, holdsFolded: Folded.services.contains(service)) }
         }
         kept.endClass(number)
+    }
+
+    private mutating func note(_ content: Int, holdsPortless: Bool, holdsFolded: Bool) {
+        guard holdsPortless || holdsFolded else { return }
+        if holdsPortless { self.holdsPortless = true }
+        if holdsFolded { self.holdsFolded = true }
+        others.insert(content)
     }
 
     private mutating func number(of content: Content) -> Int? {

@@ -37,6 +37,8 @@ struct ServiceRange: Equatable {
     var isOne: Bool { first == last }
     /// Ends with packets that have no port: all of its last protocol is in it.
     var isWhole: Bool { last % Self.width == Self.width - 1 }
+    /// Holds packets of some protocol that have no port.
+    var holdsPortless: Bool { (last + 1) / Self.width > first / Self.width }
 
     func overlaps(_ other: ServiceRange) -> Bool { first <= other.last && other.first <= last }
     func contains(_ service: UInt32) -> Bool { first <= service && service <= last }
@@ -62,6 +64,8 @@ enum Folded {
     static let protocols: [IPProtocol] = [.dccp, .udplite]
     /// Of which they share the entries.
     static let representative = IPProtocol.sctp
+    /// Which these entries are.
+    static let services = ServiceRange.all(of: representative.rawValue...representative.rawValue)
 
     /// All protocols but these.
     static let others: [ServiceRange] = {
