@@ -14,14 +14,15 @@ struct NamedSets {
 
 extension Clause {
     /// What a rule asks of packets of a family; nil if it matches none of them.
+    /// - Parameter destinations: that packets may have; nil for any.
     init?(
-        _ rule: ResolvedRule, _ family: IPFamily, ordinal: Int, outcome: Outcome, _ named: inout NamedSets,
-        _ table: inout ConditionTable
+        _ rule: ResolvedRule, _ family: IPFamily, ordinal: Int, outcome: Outcome,
+        destinations: IntervalSet<UInt128>? = nil, _ named: inout NamedSets, _ table: inout ConditionTable
     ) {
         // `Icmp` is ICMP of IPv4 alone.
         guard family == .ipv4 || rule.rule.protocol != .icmp,
-            let source = Self.condition(rule, family, .source, &named),
-            let destination = Self.condition(rule, family, .destination, &named),
+            let source = Self.condition(rule, family, .source, among: nil, &named),
+            let destination = Self.condition(rule, family, .destination, among: destinations, &named),
             let service = Service.condition(of: rule)
         else { return nil }
         self.init(
@@ -31,8 +32,10 @@ extension Clause {
     }
 
     /// Nil where the side has no address of the family.
+    /// - Parameter possible: the addresses that packets may have; nil for any.
     private static func condition(
-        _ rule: ResolvedRule, _ family: IPFamily, _ dimension: Dimension, _ named: inout NamedSets
+        _ rule: ResolvedRule, _ family: IPFamily, _ dimension: Dimension, among possible: IntervalSet<UInt128>?,
+        _ named: inout NamedSets
     ) -> Condition? {
         let side = dimension == .source ? rule.source : rule.destination
         let scope = dimension == .source ? rule.rule.source : rule.rule.destination
@@ -40,6 +43,11 @@ extension Clause {
             family == .ipv4 ? (side.v4.ranges.count, side.v4.isAll) : (side.v6.ranges.count, side.v6.isAll)
         if count == 0 { return nil }
         if isAll { return .any }
+        if let possible {
+            let values = IntervalSet(ascending: rule.ranges(family, dimension))
+            if !values.meets(possible) { return nil }
+            if values.covers(possible) { return .any }
+        }
         if scope.isNamed, count > RulesetBuilder.mostOfSmallSet { return .named(named.number(of: scope)) }
         return .among(IntervalSet(ascending: rule.ranges(family, dimension)))
     }

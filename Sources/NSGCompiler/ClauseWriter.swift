@@ -224,7 +224,7 @@ extension ResolvedRule {
     func ranges(_ family: IPFamily, _ dimension: Dimension) -> [ClosedRange<UInt128>] {
         let side = dimension == .source ? source : destination
         return switch family {
-        case .ipv4: side.v4.ranges.map { UInt128($0.lowerBound)...UInt128($0.upperBound) }
+        case .ipv4: side.v4.widened.ranges
         case .ipv6: side.v6.ranges
         }
     }

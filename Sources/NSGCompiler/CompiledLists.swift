@@ -60,7 +60,7 @@ package struct CompiledLists: Sendable {
 struct ListRequest: Sendable {
     let list: PolicyList
     let use: ListUse
-    let inputs: Inputs
+    var inputs: Inputs
 
     struct Inputs: Equatable, Sendable {
         var version: PolicyList.Version
@@ -68,6 +68,8 @@ struct ListRequest: Sendable {
         var numbers: [RuleNumber]
         var options: CompilerOptions
         var levels: Int
+        /// That packets may have which come to the list: those of the interfaces that use it. Nil for any.
+        var destinations: AddressSet?
         /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
         var next: ChainName?
     }
@@ -91,10 +93,12 @@ private struct CompiledList: Sendable {
         let actions = RuleActions(
             of: request.list, request.use, names, request.inputs,
             after: isSameKind ? earlier?.actions ?? .init() : .init())
-        let hasSameTrees = isSameKind && earlier?.inputs.levels == request.inputs.levels
+        let hasSameTrees =
+            isSameKind && earlier?.inputs.levels == request.inputs.levels
+            && earlier?.inputs.destinations == request.inputs.destinations
         trees = ListCompiler(
             list: request.list, use: request.use, names: names, division: request.inputs.options.division,
-            actions: actions, levels: request.inputs.levels,
+            actions: actions, levels: request.inputs.levels, destinations: request.inputs.destinations,
             earlier: hasSameTrees ? earlier.map { (trees: $0.trees, content: $0.part.content) } : nil
         ).compile(into: &builder)
         self.actions = actions.kept

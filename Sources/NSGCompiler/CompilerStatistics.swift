@@ -2,7 +2,7 @@
 package struct CompilerStatistics: Hashable, Sendable {
     /// Lists as they are used: one direction of a group, at one level, on one kind of interface.
     package var lists = 0
-    /// Rules, in all these, that no packet comes to: one before covers them, or they match nothing. They are not in the kernel.
+    /// Rules, in all these, that no packet comes to: one before covers them, or nothing that comes to the list matches. They are in no chain.
     package var unreachableRules = 0
     /// The most comparisons one after the other that a packet may meet in a chain of a list.
     package var longestRow = 0

@@ -12,6 +12,8 @@ struct ListCompiler {
     let actions: RuleActions
     /// How many levels of chains there may be.
     let levels: Int
+    /// That packets may have; nil for any.
+    let destinations: AddressSet?
     /// Of an earlier version of the list, with actions of the same kind, for as many levels.
     let earlier: (trees: KeptTrees, content: Ruleset)?
 
@@ -36,8 +38,11 @@ struct ListCompiler {
         for family in [IPFamily.ipv4, .ipv6] {
             var named = NamedSets()
             var table = ConditionTable()
+            let destinations = destinations.map { family == .ipv4 ? $0.v4.widened : $0.v6 }
             let clauses = rules.enumerated().compactMap { ordinal, rule in
-                Clause(rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), &named, &table)
+                Clause(
+                    rule, family, ordinal: ordinal, outcome: .rule(numbers[ordinal]), destinations: destinations,
+                    &named, &table)
             }
             var tree = DecisionTree(
                 root: Self.entrance(use, family, names), base: base + "/branch",

@@ -91,12 +91,15 @@ package struct PolicyCompiler: Sendable {
         let levels = ListLevels(hasAdminLists: book.hasAdminLists)
         let passes = Routers.bindings(in: book.estate).isEmpty ? [false] : [false, true]
         var requests: [ListRequest] = []
-        var known: Set<ListUse> = []
+        var known: [ListUse: Destinations] = [:]
         for binding in book.estate.bindings {
+            let destinations = book.estate.destinationsAtRules(of: binding)
             for list in Direction.allCases.flatMap({ book.lists(of: binding.networkInterface, $0) }) {
                 for isAgain in passes {
                     let use = ListUse(list: list.key, attachment: binding.attachment, writesLabel: !isAgain)
-                    guard known.insert(use).inserted else { continue }
+                    let isNew = known[use] == nil
+                    known[use, default: Destinations()].add(list.key.direction == .inbound ? destinations : nil)
+                    guard isNew else { continue }
                     let isAdmin = list.key.level == .admin
                     let next = isAdmin ? builder.fixedName(FixedNames.groups(use.slot.side, isAgain: isAgain)) : nil
                     let inputs = ListRequest.Inputs(
@@ -106,7 +109,26 @@ package struct PolicyCompiler: Sendable {
                 }
             }
         }
+        for index in requests.indices { requests[index].inputs.destinations = known[requests[index].use]?.union }
         return requests
+    }
+
+    /// Of the interfaces that use a list.
+    private struct Destinations {
+        private var parts: [AddressSet] = []
+        private var hasAny = false
+
+        mutating func add(_ addresses: AddressSet?) {
+            if let addresses { parts.append(addresses) } else { hasAny = true }
+        }
+
+        /// Nil for any.
+        var union: AddressSet? {
+            hasAny
+                ? nil
+                : AddressSet(
+                    v4: IntervalSet(parts.flatMap(\.v4.ranges)), v6: IntervalSet(parts.flatMap(\.v6.ranges)))
+        }
     }
 
     /// What the trampolines of the skeleton lead to.

@@ -61,6 +61,12 @@ extension Estate {
         return interface.addresses
     }
 
+    /// The destinations of the packets that the rules of an inbound list are asked about at a binding: all others are dropped
+    /// before. Nil where there are no others.
+    package func destinationsAtRules(of binding: Binding) -> AddressSet? {
+        guardedAddresses(of: binding).map { AddressSet($0.map { IPPrefix($0) }) }
+    }
+
     /// Whether a packet is dropped for an address that is not the guest's (S13).
     package func dropsAsForeign(_ flow: FlowTuple, at binding: Binding, _ direction: Direction) -> Bool {
         guard let own = guardedAddresses(of: binding) else { return false }

@@ -122,6 +122,11 @@ package struct AddressSet: Hashable, Sendable {
 private func shiftedMax<T: FixedWidthInteger & UnsignedInteger>(by length: Int) -> T { T.max >> length }
 
 extension IntervalSet where Bound == UInt32 {
+    /// The same values, in a wider type.
+    package var widened: IntervalSet<UInt128> {
+        IntervalSet<UInt128>(ascending: ranges.map { UInt128($0.lowerBound)...UInt128($0.upperBound) })
+    }
+
     /// The fewest prefixes that cover the set exactly, in ascending order.
     package var prefixes: [IPPrefix] {
         coveringBlocks().compactMap { IPPrefix(.v4(IPv4Address($0)), length: $1) }

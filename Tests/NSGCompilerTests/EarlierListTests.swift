@@ -10,7 +10,9 @@ import Testing
     @Test("edit after edit", arguments: UInt64(0)..<24)
     func agrees(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        var estate = Estate.large(rules: 160, nameLength: 8, isRouter: false).changingRules { rules in
+        // A router's list asks for destinations.
+        let isRouter = seed % 4 < 2
+        var estate = Estate.large(rules: 160, nameLength: 8, isRouter: isRouter).changingRules { rules in
             for index in rules.indices {
                 rules[index].priority = Priority(100 + 10 * index)
                 if index.isMultiple(of: 3) { Self.edit(&rules[index], using: &random) }

@@ -14,6 +14,16 @@ import Testing
         from source: AddressScope, to destination: AddressScope = .any, tagged numbers: some Sequence<Int> = 0..<2
     ) -> Estate {
         var estate = Estate.large(rules: 0, isRouter: false)
+        // In each of the small tags, and in none: a destination that all packets have is not asked for.
+        let addresses = (0..<6).map { "10.0.\($0).4" } + ["192.0.2.200"]
+        for id in estate.networkInterfaces.keys {
+            guard let place = estate.networkInterfaces[id]?.ipConfigurations.first else { continue }
+            estate.networkInterfaces[id]?.ipConfigurations = addresses.map { address in
+                var configuration = place
+                (configuration.name, configuration.address) = (address, IPAddress(address))
+                return configuration
+            }
+        }
         let manager = testID("networkManagers", "m")
         let group = manager.child("networkGroups", "g")
         let configuration = manager.child("securityAdminConfigurations", "c")
