@@ -48,6 +48,8 @@ actor Enforcer {
     private static let proofPiece: UInt64 = 5_000_000
     /// Two programs that fight over the table do not spin.
     private static let healPause: UInt64 = 1_000_000_000
+    /// Before what could not be swept is swept again.
+    private static let sweepPause: UInt64 = 10_000_000_000
 
     /// Of the netlink socket that changes the table.
     nonisolated let tablePort: UInt32
@@ -102,7 +104,14 @@ actor Enforcer {
         owesEvaluation = state.owesEvaluation
         var outcome = enforce(first.policy, first.sources, isFirst: true)
         record(outcome)
-        if !outcome.isSuccess, let sources = state.lastGood.sources(), let last = try? load(sources).policy {
+        if !outcome.isSuccess, policy.withLock({ $0 }) != nil {
+            // It was swapped in, and could not be read back then.
+            outcome = enforce(first.policy, first.sources, isFirst: true)
+            record(outcome)
+        }
+        if !outcome.isSuccess, policy.withLock({ $0 }) == nil, let sources = state.lastGood.sources(),
+            let last = try? load(sources).policy
+        {
             // A full disk, say, cannot keep the numbers of new rules; those of the last policy are kept already.
             outcome = enforce(last, nil, isFirst: true)
             history.withLock { $0.isLastGood = outcome.isSuccess }
@@ -169,9 +178,9 @@ actor Enforcer {
     }
 
     /// Nil where there are more rules than numbers.
-    func compiled(_ configuration: Configuration) -> Policy? {
+    func compiled(_ configuration: Configuration, salt: String? = nil) -> Policy? {
         Policy(
-            configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt,
+            configuration, deviceAddresses: deviceAddresses, numbering: numbering, salt: salt ?? self.salt,
             after: policy.withLock { $0 })
     }
 
@@ -195,7 +204,8 @@ actor Enforcer {
         case .failure(let failure):
             guard failure.isSwapped else {
                 if let before { tell(before) }
-                return .refused("the kernel refused the change, the policy before it is in force: \(failure)")
+                let state = before == nil ? "nothing is in force yet" : "the policy before it is in force"
+                return .refused("the kernel refused the change, \(state): \(failure)")
             }
             policy.withLock { $0 = wanted }
             return .refused("the new policy was put in force, but is not proven to be: \(failure)")
@@ -287,24 +297,38 @@ actor Enforcer {
     /// Where our own objects were tampered with, names of their own replace them all.
     private func apply(_ wanted: Policy) -> Result<(Enforcement.Summary, Policy), Enforcement.Failure> {
         do throws(Enforcement.Failure) {
-            let summary = try enforcement.apply(wanted.wanted)
-            afterSwap(summary)
-            return .success((summary, wanted))
+            return .success((try swapIn(wanted), wanted))
         } catch let first {
-            guard first.mayBeDamage, let again = rebuilt(wanted) else { return .failure(first) }
+            let fresh = "\(Clock.sinceEpoch)"
+            guard first.mayBeDamage, let again = compiled(wanted.configuration, salt: fresh) else {
+                return .failure(first)
+            }
             if first.isSwapped { PacketGrace.wait() }
             do throws(Enforcement.Failure) {
-                let summary = try enforcement.apply(again.wanted)
-                afterSwap(summary)
+                let summary = try swapIn(again)
+                salt = fresh
                 journal.log(.warning, "our table was changed by somebody else and has been built anew: \(first)")
                 return .success((summary, again))
-            } catch { return .failure(error) }
+            } catch {
+                if error.isSwapped { salt = fresh }
+                return .failure(error)
+            }
         }
     }
 
-    private func rebuilt(_ wanted: Policy) -> Policy? {
-        salt = "\(Clock.sinceEpoch)"
-        return compiled(wanted.configuration)
+    private func swapIn(_ wanted: Policy) throws(Enforcement.Failure) -> Enforcement.Summary {
+        do throws(Enforcement.Failure) {
+            let summary = try enforcement.apply(wanted.wanted)
+            if summary.skeleton + summary.swap + summary.sweep > 0 {
+                sweepLater(leavesSomething: summary.sweep > 0)
+            } else {
+                proveLater()
+            }
+            return summary
+        } catch {
+            if error.isSwapped { sweepLater(leavesSomething: true) }
+            throw error
+        }
     }
 
     /// In order with the packets, which come by the same queue: those of the swap that follows come after. Not waited
@@ -356,10 +380,9 @@ actor Enforcer {
 
     // MARK: Sweep
 
-    private func afterSwap(_ summary: Enforcement.Summary) {
-        guard summary.skeleton + summary.swap + summary.sweep > 0 else { return proveLater() }
-        lastSwap = (Clock.monotonic, summary.sweep > 0)
-        executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(PacketGrace.duration))) { [self] in
+    private func sweepLater(leavesSomething: Bool, after pause: UInt64 = PacketGrace.duration) {
+        lastSwap = (Clock.monotonic, leavesSomething)
+        executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(pause))) { [self] in
             assumeIsolated { $0.finishSweep() }
         }
     }
@@ -377,7 +400,8 @@ actor Enforcer {
             _ = try enforcement.sweep(keeping: wanted)
             UnusedMemory.release()
         } catch {
-            journal.log(.warning, "what is no longer used stays until the next change: \(error)", id: "sweep")
+            journal.log(.warning, "what is no longer used stays for now: \(error)", id: "sweep")
+            sweepLater(leavesSomething: true, after: Self.sweepPause)
         }
     }
 
@@ -409,14 +433,17 @@ actor Enforcer {
         guard policy.withLock({ $0 }) != nil, !enforcement.isCurrent else { return }
         let now = Clock.monotonic
         guard now - lastTouch >= Self.healPause else {
-            guard !isAuditDue else { return }
-            isAuditDue = true
-            executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.healPause))) { [self] in
-                assumeIsolated { $0.audit() }
-            }
-            return
+            return auditLater()
         }
         audit()
+    }
+
+    private func auditLater() {
+        guard !isAuditDue else { return }
+        isAuditDue = true
+        executor.queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.healPause))) { [self] in
+            assumeIsolated { $0.audit() }
+        }
     }
 
     /// Reads back what was too much to be read before it was said to be in force, piece by piece: whatever is asked for
@@ -477,7 +504,9 @@ actor Enforcer {
             }
         case .failure(let failure):
             history.withLock { $0.noteAudit(at: now, drifted: true, healed: false) }
-            journal.log(.error, "our table could not be checked: \(failure)", id: "drift")
+            journal.log(.error, "our table could not be checked, which is tried again: \(failure)", id: "drift")
+            // Nothing else would say that it differs: other programs' commits, which it has lost against, end some time.
+            auditLater()
         }
     }
 

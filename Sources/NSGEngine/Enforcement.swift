@@ -9,10 +9,15 @@ package import Nftables
 package struct Enforcement {
     private let store: any RulesetStore
     /// How often a change is planned anew because somebody else changed the ruleset meanwhile (`ERESTART`).
-    private static let attempts = 5
+    private static let attempts = 8
+    /// Of these, how many wait for packets before the swap: where others commit all the time, waiting means to be late.
+    private static let patientAttempts = 5
 
     /// Nil until a table has been read or written, and after whatever leaves a doubt.
     private var trusted: TrustedTable?
+
+    /// Whether packets may be on their way that began before the last swap: one of an earlier run, at first.
+    private var mayStraddleSwap = true
 
     package init(store: any RulesetStore) { self.store = store }
 
@@ -91,7 +96,8 @@ package struct Enforcement {
                 summary.build += change.build.count
                 summary.swap += change.swap.count
                 summary.sweep = change.sweep.count
-                let reached = try commit(change, table: wanted.table, from: generation)
+                let reached = try commit(
+                    change, table: wanted.table, from: generation, isPatient: attempt <= Self.patientAttempts)
                 if isRead || proof?.generation != generation { proof = nil }
                 proof?.follow(change.skeleton + change.build + change.swap, from: generation, to: reached)
                 sent = (
@@ -111,8 +117,8 @@ package struct Enforcement {
         return summary
     }
 
-    /// A change from what the kernel holds, what it leaves there, and whether the kernel was asked: it is not where what is known of it leaves nothing
-    /// to take out.
+    /// A change from what the kernel holds, what it leaves there, and whether the kernel was asked for it: it is not where
+    /// the table is known, and nothing is left to sweep.
     private mutating func plan(
         _ wanted: ComposedRuleset
     ) throws(KernelError) -> (change: Change, leaves: SettledTable, from: Generation, isRead: Bool) {
@@ -131,11 +137,17 @@ package struct Enforcement {
         return taken
     }
 
+    // A packet knows by one bit which rules it goes by, and each commit turns the bit of the rules in force. A packet that
+    // was there before a commit and still is after the next one goes by the rules of that next one from there on. So all
+    // that are on their way have to pass between a swap and the commit before it, be it somebody else's, and between a swap
+    // and the commit behind it (docs/decisions/0001).
+
     /// - Returns: the number that these commits must have left.
-    private func commit(
-        _ change: Change, table: String, from first: Generation
+    private mutating func commit(
+        _ change: Change, table: String, from first: Generation, isPatient: Bool
     ) throws(KernelError) -> Generation {
         var generation = first
+        if !change.skeleton.isEmpty || !change.build.isEmpty { passSwap() }
         if !change.skeleton.isEmpty {
             generation = try store.commit(change.skeleton, table: table, expecting: generation)
         }
@@ -143,9 +155,24 @@ package struct Enforcement {
             generation = try store.commitInParts(change.build, table: table, expecting: generation)
         }
         if !change.swap.isEmpty {
-            generation = try store.commit(change.swap, table: table, expecting: generation)
+            if isPatient { store.waitForPackets() }
+            generation = try commitSwap(change.swap, table: table, expecting: generation)
         }
         return generation
+    }
+
+    private mutating func commitSwap(
+        _ swap: [Operation], table: String, expecting generation: Generation
+    ) throws(KernelError) -> Generation {
+        // Its answer may be lost.
+        mayStraddleSwap = true
+        return try store.commit(swap, table: table, expecting: generation)
+    }
+
+    /// Before any commit but a swap.
+    private mutating func passSwap() {
+        if mayStraddleSwap { store.waitForPackets() }
+        mayStraddleSwap = false
     }
 
     /// What is known of a change that the kernel has accepted.
@@ -262,6 +289,7 @@ package struct Enforcement {
         let change = Change(from: inForce, to: wanted.ruleset)
         guard change.skeleton.isEmpty, change.build.isEmpty, change.swap.isEmpty else { return 0 }
         owesProof = false
+        passSwap()
         let reached = try store.commitInParts(change.sweep, table: wanted.table, expecting: generation)
         trusted = TrustedTable(table: SettledTable(after: change, to: wanted), generation: reached)
         return change.sweep.count
@@ -272,6 +300,7 @@ package struct Enforcement {
         if trusted?.sweep.isEmpty == true { return 0 }
         guard var known = takeTrusted() else { return nil }
         let table = known.table.ruleset.table
+        passSwap()
         do throws(KernelError) {
             let before = known.generation
             known.generation = try store.commitInParts(known.sweep, table: table, expecting: before)
@@ -296,7 +325,10 @@ package struct Enforcement {
                 guard let inForce else { return false }
                 let swap = inForce.entrances.filter { inForce.chains[$0]?.rules != [Self.accept] }.sorted()
                     .map { Operation.replaceRule(at: 0, in: $0, with: Self.accept) }
-                if !swap.isEmpty { _ = try store.commit(swap, table: table, expecting: generation) }
+                if !swap.isEmpty {
+                    store.waitForPackets()
+                    _ = try commitSwap(swap, table: table, expecting: generation)
+                }
                 return true
             } catch {
                 guard error.isLostRace, attempt < Self.attempts else { throw error }
@@ -333,6 +365,7 @@ package struct Enforcement {
     /// Elements of sets that expire may come beside any change of anybody's, and are no part of what is known of the
     /// table; its number moves with them.
     private mutating func commitMarks(_ operations: [Operation], table: String) throws(KernelError) {
+        passSwap()
         if var known = takeTrusted() {
             do throws(KernelError) {
                 let before = known.generation
@@ -368,6 +401,7 @@ package struct Enforcement {
     package mutating func removeTable(_ table: String) throws(KernelError) {
         trusted = nil
         guard try store.dump(table: table).ruleset != nil else { return }
+        passSwap()
         _ = try store.commit([.deleteTable], table: table, expecting: nil)
     }
 }

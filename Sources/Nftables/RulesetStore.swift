@@ -42,6 +42,9 @@ package protocol RulesetStore: AnyObject {
         _ operations: [Operation], table: String, expecting expected: Generation?
     ) throws(KernelError) -> Generation
 
+    /// Returns when no packet is on its way through the rules any more that was when this was called.
+    func waitForPackets()
+
     /// Packets and bytes of every named counter.
     func counters(table: String) throws(KernelError) -> [CounterName: CounterValue]
 }

@@ -48,9 +48,13 @@ final class EncodedParts: Sendable {
         taken.signal()
     }
 
-    /// Waits until it is taken. False where no more is wanted.
+    /// Waits until it is taken. False where no more is wanted, at once where that is known.
     private func handOver(_ part: Result<SealedBatch?, KernelError>) -> Bool {
-        state.withLock { $0.next = part }
+        let isWanted = state.withLock { state in
+            if !state.isAbandoned { state.next = part }
+            return !state.isAbandoned
+        }
+        guard isWanted else { return false }
         encoded.signal()
         taken.wait()
         return state.withLock { !$0.isAbandoned }

@@ -1,4 +1,5 @@
 internal import CNftnl
+internal import CShims
 package import Netlink
 package import NetworkTypes
 package import Nftables
@@ -100,6 +101,15 @@ package final class KernelRulesetStore: RulesetStore {
         return try numbered(reached ?? expected)
     }
 
+    /// Some ten milliseconds; where the kernel cannot be asked (`nohz_full`, one processor) a time in which a packet passes
+    /// but for the rarest of delays.
+    package func waitForPackets() {
+        if nsgd_wait_for_packets() != 0 { nsgd_sleep(Self.timeToPass) }
+    }
+
+    /// In nanoseconds.
+    private static let timeToPass: UInt64 = 150_000_000
+
     package func check(_ change: Change) throws(KernelError) {
         let table = change.result.table
         // What is granted for the largest of them is the limit.
@@ -156,12 +166,19 @@ package final class KernelRulesetStore: RulesetStore {
         } catch {
             throw KernelError(errno: error.errno, doing: "\(doing) (\(sealed.bytes.count) bytes)")
         }
-        let (refusal, wasOverrun) = try firstRefusal(of: sealed, doing: doing)
+        let (refusal, wasOverrun): (KernelError?, Bool)
+        let reached: Generation
+        do throws(KernelError) {
+            (refusal, wasOverrun) = try firstRefusal(of: sealed, doing: doing)
+            reached = try generation()
+        } catch {
+            // Whatever it was, the batch has been carried out or refused.
+            throw Self.lostAnswer(doing, "its answer could not be read: \(error)")
+        }
         if let refusal { throw refusal }
         // Answers are refusals, so that one of them is among what was lost, though another commit may have moved the
         // number.
-        if wasOverrun { throw KernelError(errno: 105, doing: doing, explanation: "its answer was lost") }
-        let reached = try generation()
+        if wasOverrun { throw Self.lostAnswer(doing, "its answer was lost") }
         if reached == expected {
             // Operations that find nothing to do leave the number as it is.
             if sealed.operations.allSatisfy(\.mayBeVoid) { return expected }
@@ -170,6 +187,11 @@ package final class KernelRulesetStore: RulesetStore {
         }
         // Not what was read: a commit of somebody else after ours must be seen by whoever expects this one.
         return expected.next
+    }
+
+    /// `ENOBUFS`: what the kernel holds has to be read.
+    private static func lostAnswer(_ doing: String, _ explanation: String) -> KernelError {
+        KernelError(errno: 105, doing: doing, explanation: explanation)
     }
 
     private func firstRefusal(

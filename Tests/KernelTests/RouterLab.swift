@@ -28,6 +28,7 @@ final class RouterLab {
             // invalid.
             "net.netfilter.nf_conntrack_checksum=0",
         ])
+        if slowness > 1 { try run(["sh", "-c", Self.longLives]) }
         try peer.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"])
         // What the machine says of its own accord (reports, discovery, unreachables) is no part of the test. It is
         // stopped before conntrack sees it, since a reset ends a connection's entry at once, and before there are links
@@ -72,6 +73,14 @@ final class RouterLab {
         opened.start()
         return opened
     }
+
+    /// Of entries that nobody answers: the hundreds of packets of a round may take minutes. Ten minutes where it is less.
+    private static let longLives = """
+        cd /proc/sys/net/netfilter
+        for time in nf_conntrack_*_timeout nf_conntrack_*_timeout_*; do
+            if [ -w $time ] && [ $(cat $time) -lt 600 ]; then echo 600 > $time; fi
+        done
+        """
 
     deinit {
         for device in devices { _ = try? run(["ip", "link", "del", device]) }

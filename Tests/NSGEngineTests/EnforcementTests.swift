@@ -47,6 +47,39 @@ import Testing
         #expect(audit.isUnchanged && store.dumps == dumps + 1)
     }
 
+    /// A packet that is on its way over two commits meets the rules of both (docs/decisions/0001).
+    @Test("packets pass between a swap and the commits before and behind it (E1)")
+    func waits() throws {
+        let (store, enforced) = try Self.enforced(Self.policy())
+        var enforcement = enforced
+        let (transactions, waits) = (store.transactions.count, store.waits.count)
+        let wanted = Self.policy(3)
+        let summary = try enforcement.apply(wanted)
+        try #require(summary.build > 0 && summary.swap > 0)
+        // Of the two commits the last is the swap; the one before it came long after the sweep.
+        #expect(store.transactions.count == transactions + 2)
+        #expect(store.waits[waits...] == [transactions + 1])
+        // At once, or after the sweep: once is enough.
+        _ = try enforcement.sweep(keeping: wanted)
+        #expect(store.waits[waits...] == [transactions + 1, transactions + 2])
+        _ = try enforcement.apply(Self.policy(3, 5))
+        #expect(store.waits[waits...].dropFirst(2) == [transactions + 4])
+        _ = try enforcement.open(table: "nsgd")
+        #expect(store.waits[waits...].dropFirst(3) == [transactions + 5])
+        try enforcement.removeTable("nsgd")
+        #expect(store.waits.last == store.transactions.count - 1)
+    }
+
+    @Test("at a start a swap of an earlier run may have been just now (E1)")
+    func waitsAtStart() throws {
+        let (store, _) = try Self.enforced(Self.policy())
+        var enforcement = Enforcement(store: store)
+        let transactions = store.transactions.count
+        let waits = store.waits.count
+        _ = try enforcement.apply(Self.policy(7))
+        #expect(store.waits[waits...] == [transactions, transactions + 1])
+    }
+
     @Test("what somebody else changed is seen and healed, by a change and by none", arguments: [true, false])
     func heals(changes: Bool) throws {
         let (store, enforced) = try Self.enforced(Self.policy())

@@ -20,6 +20,11 @@ package final class FakeRulesetStore: RulesetStore {
     /// The error that the n-th transaction meets, counted from 0 over all that were asked for.
     package var failingAttempt: (index: Int, error: KernelError)?
 
+    /// How many transactions there had been each time that packets were waited for.
+    package private(set) var waits: [Int] = []
+
+    package func waitForPackets() { waits.append(transactions.count) }
+
     /// How often the whole table was read.
     package private(set) var dumps = 0
     /// A transaction's bytes are its operations here.
