@@ -84,12 +84,15 @@ struct CellTable {
         let numbers = Self.numbers(of: sections)
         let met = Self.groups(of: sections, metBy: guards, clauses, dimension, table)
         var entries: [[Entry]] = []
-        var work = 0
+        var (work, comparisons) = (0, 0)
         for (group, members) in sections.members.enumerated() {
             let guards = met.isEmpty ? guards : guards.filter { met[$0]?.contains(group) ?? true }
             entries.append(Self.entries(members, guards, services))
             work += entries[group].count
-            guard work <= Self.mostEntries else { return nil }
+            // Each piece is held against all bounds of the class.
+            let pieces = entries[group].reduce(0) { $0 + services[$1.index].count }
+            comparisons += pieces * pieces
+            guard work <= Self.mostEntries, comparisons <= Self.mostComparisons else { return nil }
         }
         guard work >= fewestCells else { return nil }
         let known = earlier.flatMap { $0.dimension == dimension ? $0 : nil }
@@ -108,6 +111,8 @@ struct CellTable {
     private static let widest = 16
     /// Clauses and guards of all classes together.
     private static let mostEntries = 200_000
+    /// Of points and ranges with one another, in all classes: a second or so.
+    private static let mostComparisons = 100_000_000
 
     /// A class is called after its first address, so that it keeps its number when other classes come and go. Of two long
     /// addresses that would give one number, the second class has the next one that is free.

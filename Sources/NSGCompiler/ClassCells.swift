@@ -29,6 +29,7 @@ struct ClauseServices: Sendable {
         }
     }
 
+    var count: Int { points.count + ranges.count }
     /// Every packet that comes to it.
     var decidesAll: Bool { isPlain && !asksMore && ranges == Folded.others }
 }

@@ -284,10 +284,21 @@ struct DecisionTree {
             (dimension: dimension, count: clauses.count { writer.table.values($0[dimension]) != nil })
         }
         for (dimension, count) in dimensions.sorted(by: { $0.count > $1.count }) where 2 * count > clauses.count {
-            let cells = CellTable(clauses, by: dimension, fewestCells: fewest, writer.table, after: earlier)
-            if let cells { return cells }
+            if let cells = CellTable(clauses, by: dimension, fewestCells: fewest, writer.table, after: earlier),
+                rules(behind: cells, clauses) <= division.mostRulesBehindCells
+            {
+                return cells
+            }
         }
         return nil
+    }
+
+    /// How many rules compare what cells cannot settle.
+    private func rules(behind cells: CellTable, _ clauses: [Clause]) -> Int {
+        cells.contents.reduce(0) { sum, content in
+            guard case .several(let entries) = content else { return sum }
+            return entries.reduce(sum) { $0 + writer.count(clauses[$1.index], without: cells.dimension) }
+        }
     }
 
     /// The cheapest way to divide; nil where comparing one by one is as good, or where all take too many rules.

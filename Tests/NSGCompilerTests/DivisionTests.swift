@@ -102,6 +102,25 @@ import Testing
         }
     }
 
+    @Test("cells with too many rows behind them are none (E2)")
+    func boundedRows() {
+        let rules = (0..<12).map { index in
+            Given(
+                source: ["198.51.100.\(index)/32", "203.0.113.0/24"], destination: ["10.0.0.\(index)/32"],
+                ports: Self.ports(80...90), access: index.isMultiple(of: 2) ? .allow : .deny)
+        }
+        for (most, hasCells) in [(50_000, true), (8, false)] {
+            var options = CompilerOptions(packetLogGroup: nil)
+            (options.division.shortRow, options.division.fewestCells) = (4, 0)
+            options.division.mostRulesBehindCells = most
+            let book = PolicyBook(Self.estate(rules, isRouter: true))
+            var numbering = RuleNumbering()
+            _ = numbering.assign(to: book)
+            let output = PolicyCompiler(book, numbering: numbering, options: options).compiled()
+            #expect(output.statistics.cells > 0 == hasCells)
+        }
+    }
+
     /// A guest, to which packets come under these rules.
     private static func estate(_ given: [Given], isRouter: Bool) -> Estate {
         func scope(_ texts: [String]) -> AddressScope {
