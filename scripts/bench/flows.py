@@ -14,19 +14,22 @@ MOST_FLOWS = 100_000
 SOURCES = 32_768
 
 EXPLANATION = """\
-TCP: connect, accept, close with RST, one after the other, counted where they are accepted. UDP: each datagram from another address
-and port, counted by the receiver. Both match a late rule of both groups, the worst case of a list; they come from one /16, so that for
-a look-up of the source they are all alike. Mix: datagrams that up to 64 different rules allow. One-way: datagrams of one UDP flow that
-is never answered. Medians of {rounds} interleaved rounds per second; ratios to conntrack only, in the same round.
-The rate of nsgd recorded is the kernel's, with the copies made and the daemon running: most of what the daemon does with them falls
-after the {milliseconds:.0f} ms that a measurement lasts; how many decisions a second the daemon keeps up with is the part `decisions`."""
+TCP: connect, accept, close with RST, one after the other, counted where they are accepted. UDP: each datagram from another
+address and port, counted by the receiver. Both match a late rule of both groups, the worst case of a list; they come from one
+/16, so that for a look-up of the source they are all alike. Mix: datagrams that up to 64 different rules allow. One-way:
+datagrams of one UDP flow that is never answered. Medians of {rounds} interleaved rounds per second; ratios to conntrack only,
+in the same round.
+The rate of nsgd recorded is the kernel's, with the copies made and the daemon running: most of what the daemon does with them
+falls after the {milliseconds:.0f} ms that a measurement lasts; how many decisions a second the daemon keeps up with is the part
+`decisions`."""
 
 
 SOURCES_EXPLANATION = """\
-Spread: datagrams from {sources:,} random addresses of all prefixes that rules name, to {ports} ports; in the list of 1,000, {ways} pairs of
-rules allow them. Denied: datagrams from as many addresses to the same ports, that no written rule matches, so that DenyAllInBound
-decides, counted by the router's devices. Where there are no rules, the same datagrams are let through, and counted by the receiver:
-the ratio can be more than 1. Both are measured with 1,000 rules and more, and without --quick."""
+Spread: datagrams from {sources:,} random addresses of all prefixes that rules name, to {ports} ports; in the list of 1,000,
+{ways} pairs of rules allow them. Denied: datagrams from as many addresses to the same ports, that no written rule matches, so
+that DenyAllInBound decides, counted by the router's devices. Where there are no rules, the same datagrams are let through, and
+counted by the receiver: the ratio can be more than 1. Both are measured with 1,000 rules and more, each list with a stream of
+its own, and not with --quick."""
 
 
 class Streams:

@@ -250,7 +250,7 @@ class Policy:
 
 
 class Column:
-    """`Policy.decide` of Udp to one port, for many sources: asked once for all sources between which no rule makes a difference."""
+    """`Policy.decide` of Udp to one port, for many sources: asked once for all between which no rule makes a difference."""
 
     def __init__(self, policy, port, groups=None):
         server = int(ipaddress.ip_address(SERVER))
