@@ -97,7 +97,7 @@ class Recording:
 
 def run(bench, report, options):
     report.title("Decisions recorded")
-    steps = STEPS[1::2] if options.quick else STEPS
+    steps = STEPS[::2] if options.quick else STEPS
     report.line(EXPLANATION.format(burst=BURST, steps=", ".join(f"{step:,}" for step in steps), seconds=SECONDS, grace=GRACE,
                                    timeout=FLOW_TIMEOUT) + "\n")
     recording = Recording(bench)
