@@ -147,7 +147,8 @@ class FirewalldList(WithPolicy):
 
 
 class Enforcing(WithPolicy):
-    """nsgd without flow logs: no labels, no log, no accounting."""
+    """nsgd without flow logs: no decision is copied to it, and it follows no connection. Labels are written all the same, and
+    connections are counted, since the kernel begins to count (`nf_conntrack_acct`) when a rule asks for `ct original packets`."""
 
     kind = "nsgd enforcing"
     records = False
@@ -180,7 +181,8 @@ def started(bench, trio, policies, records):
     """A daemon on the router that has the policies in force."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="nsgd-", dir=bench.folder))
     Estate(policies).write(folder / "config", records)
-    # What Systemd/nsgd.sysctl.conf sets; flow records need it, and enforcing does not.
+    # What Systemd/nsgd.sysctl.conf sets, which is for flow records. Without them it is left to the kernel, which switches
+    # nf_conntrack_acct on when the rules are loaded.
     for name in ("acct", "timestamp"):
         trio.set(trio.router, f"net/netfilter/nf_conntrack_{name}", int(records))
     daemon = Daemon(bench.programs, folder, trio.command(trio.router))
@@ -195,8 +197,8 @@ class Bench:
         self.programs, self.traffic, self.folder = programs, traffic, folder
         self.policies = {}
 
-    def policy(self, rules, seed=1, switched_allows=False):
-        key = (rules, seed, switched_allows)
+    def policy(self, rules, seed=1, switched_allows=False, machine=0):
+        key = (rules, seed, switched_allows, machine)
         if key not in self.policies:
             self.policies[key] = Policy(*key)
         return self.policies[key]

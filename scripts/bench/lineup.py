@@ -28,9 +28,14 @@ def configurations(bench, quick):
 class Lineup:
     """All configurations that run here. `missing` says of the others why they do not."""
 
-    def __init__(self, bench, report, firewalls, number_of_probes=300):
-        self.bench, self.report = bench, report
+    def __init__(self, bench, report, firewalls, quick=False, number_of_probes=300):
+        self.bench, self.report, self.quick = bench, report, quick
         self.running, self.missing = [], []
+        for rules in dict.fromkeys(firewall.rules for firewall in firewalls if firewall.rules):
+            total, reaching = 2 * bench.policy(rules).count, sum(bench.policy(rules).reaching())
+            report.line(f"2 x {total // 2:,} rules: {reaching:,} of {total:,} have a destination that holds the server's address, "
+                        "or none; the others can match no packet here")
+            report.record("rules that can match packets to the server", f"{rules}", {"rules": total, "reaching": reaching})
         for number, firewall in enumerate(firewalls):
             try:
                 firewall.start(number)

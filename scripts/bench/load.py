@@ -82,7 +82,7 @@ LOADINGS = [
 
 def estate(bench, rules):
     """Five interfaces, each with two groups of its own."""
-    return [bench.policy(rules, seed) for seed in range(1, 6)]
+    return [bench.policy(rules, number + 1, machine=number) for number in range(5)]
 
 
 def run(bench, report, options):

@@ -99,6 +99,13 @@ class Trio:
             finally:
                 enter(before)
 
+    def forwarded(self):
+        """Packets that came to the router from the client so far, and those that it sent on to the server."""
+        # Of this thread's namespace; /proc/net is that of the process.
+        with self.inside(self.router), open("/proc/thread-self/net/dev", encoding="ascii") as file:
+            lines = {name.strip(): counts.split() for name, _, counts in (line.partition(":") for line in file)}
+        return int(lines["client"][1]), int(lines[policy.device(0)][9])
+
     def remove(self):
         """Ends the namespaces, once their processes have ended."""
         for namespace in (self.client, self.router, self.server):

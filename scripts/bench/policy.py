@@ -4,6 +4,7 @@ The same seed gives the same rules. The rules are given as Azure's documents for
 are written; `Policy.decide` is the reference that everything is checked against before it is measured.
 """
 
+import bisect
 import ipaddress
 import json
 import random
@@ -18,6 +19,8 @@ CONNECT, STREAM = 40001, 40002
 DATAGRAM, STAMPED, STEADY = 40001, 40002, 40003
 SWITCHED, DENIED = 40012, 40020
 COMMON_PORTS = [53, 123, 161, 443, 514, 1433, 1812, 3306, 5060, 5432, 8080, 8443]
+# Where `Policy.spread` and `Policy.unmatched` send to; somebody listens at each of them.
+SPREAD_PORTS = [*COMMON_PORTS, DATAGRAM, SWITCHED, DENIED]
 # Priorities of one direction go from 100 to 4096.
 MOST_RULES = 3_997
 
@@ -73,6 +76,15 @@ def network(text):
     return ipaddress.ip_network(text)
 
 
+def subnet(machine):
+    return f"10.1.{machine}.0/24"
+
+
+def address(machine):
+    """The only address of a machine; that of the first one is SERVER."""
+    return f"10.1.{machine}.4"
+
+
 # What Azure adds behind the written rules, where a packet comes in.
 DEFAULT_RULES = [
     Rule("AllowVnetInBound", 65000, True, "*", [network(NETWORK)], [network(NETWORK)], None),
@@ -82,10 +94,14 @@ DEFAULT_RULES = [
 
 
 class Generator:
-    """Rules as people write them: Tcp, Udp and any; single ports, ranges and lists; 1 to 20 sources; Allow and Deny."""
+    """Rules as people write them: Tcp, Udp and any; single ports, ranges and lists; 1 to 20 sources; Allow and Deny.
 
-    def __init__(self, seed, count):
+    Those with destinations name the subnet of their own machine, its address, or a few addresses around it. A rule for another
+    machine could be left out by whoever compiles the list for this one, and a benchmark is not to be won by that."""
+
+    def __init__(self, seed, count, machine=0):
         self.random = random.Random(seed)
+        self.subnet, self.address = subnet(machine), address(machine)
         self.pool = [self.prefix() for _ in range(max(20, count))]
 
     def prefix(self):
@@ -130,7 +146,9 @@ class Generator:
         kind = self.random.random()
         if kind < 0.8:
             return None
-        return [network("10.1.0.0/24" if kind < 0.9 else f"{SERVER}/32" if kind < 0.95 else "10.1.0.5/32")]
+        if kind < 0.9:
+            return [network(self.subnet)]
+        return [ipaddress.ip_network((self.address, 32 if kind < 0.95 else 29), strict=False)]
 
     def rule(self, name, priority):
         sources = self.sources()
@@ -171,10 +189,15 @@ def merged(pairs):
 class Policy:
     """The groups of one interface: the subnet's, which is asked first, and the interface's own."""
 
-    def __init__(self, count, seed=1, switched_allows=False):
-        self.count = min(count, MOST_RULES)
-        self.generator = Generator(seed, self.count)
+    def __init__(self, count, seed=1, switched_allows=False, machine=0):
+        self.count, self.machine = min(count, MOST_RULES), machine
+        self.generator = Generator(seed, self.count, machine)
         self.groups = [self.generator.group(self.count, switched_allows), self.generator.group(self.count, True)]
+
+    def reaching(self):
+        """Of each group, how many rules can match a packet to the machine: those whose destinations hold its address."""
+        own = int(ipaddress.ip_address(address(self.machine)))
+        return [sum(within(rule.destination_bounds, own) for rule in group) for group in self.groups]
 
     def decide(self, protocol, source, port, groups=None):
         """Whether a new flow to the server is allowed by both groups, or by these, and the names of the deciding rules."""
@@ -199,6 +222,71 @@ class Policy:
                 break
         return list(found.values())
 
+    def spread(self, count, seed=11):
+        """Sources and ports of datagrams that both groups allow: random addresses of all prefixes that rules name, as far as one
+        of SPREAD_PORTS is open to them. (address, port), and in how many ways (pairs of rules) they are allowed."""
+        columns = {port: Column(self, port) for port in SPREAD_PORTS}
+        drawn, ways = [], set()
+        for source, port in candidates(self.generator.pool, count, seed, strangers=0):
+            allowed, names = columns[port].decide(source)
+            if allowed:
+                drawn.append((source, port))
+                ways.add(tuple(names))
+                if len(drawn) == count:
+                    break
+        return drawn, len(ways)
+
+    def unmatched(self, count, seed=13):
+        """Sources and ports of datagrams that no written rule of either group matches, so that DenyAllInBound decides: half of
+        the addresses from prefixes that rules name, for other ports; half from anywhere. (address, port)."""
+        columns = [{port: Column(self, port, [group]) for port in SPREAD_PORTS} for group in self.groups]
+        drawn = []
+        for source, port in candidates(self.generator.pool, count, seed, strangers=0.5):
+            if all(column[port].decide(source)[1] == [DEFAULT_RULES[-1].name] for column in columns):
+                drawn.append((source, port))
+                if len(drawn) == count:
+                    break
+        return drawn
+
+
+class Column:
+    """`Policy.decide` of Udp to one port, for many sources: asked once for all between which no rule makes a difference."""
+
+    def __init__(self, policy, port, groups=None):
+        server = int(ipaddress.ip_address(SERVER))
+        self.policy, self.port = policy, port
+        self.groups = [[rule for rule in group if rule.protocol in ("*", "Udp") and within(rule.ports, port)
+                        and within(rule.destination_bounds, server)] for group in groups or policy.groups]
+        edges = {0}
+        for rule in [*(rule for group in self.groups for rule in group), *DEFAULT_RULES]:
+            edges.update(edge for low, high in rule.source_bounds or [] for edge in (low, high + 1))
+        self.edges, self.known = sorted(edges), {}
+
+    def decide(self, source):
+        index = bisect.bisect(self.edges, source) - 1
+        if index not in self.known:
+            self.known[index] = self.policy.decide("Udp", source, self.port, self.groups)
+        return self.known[index]
+
+
+def candidates(prefixes, count, seed, strangers):
+    """Random sources, this part of them from anywhere and the others from the prefixes, each with one of SPREAD_PORTS. Many more
+    than `count`, and yet not without end, as there may be too few that fit."""
+    source = random.Random(seed)
+    for _ in range(200 * count):
+        if source.random() < strangers:
+            address = source.randrange(1 << 32)
+        else:
+            prefix = source.choice(prefixes)
+            address = int(prefix.network_address) + source.randrange(prefix.num_addresses)
+        if is_routed(address):
+            yield address, source.choice(SPREAD_PORTS)
+
+
+def is_routed(address):
+    """Whether routers and hosts take packets from it that come in from outside, and it is none of the benchmark's own."""
+    return 0x01000000 <= address < 0xe0000000 and address >> 24 not in (10, 127) and address >> 16 not in (0xa9fe, 0xc000)
+
 
 def group_document(name, rules):
     return {"name": name, "properties": {"securityRules": [rule.document() for rule in rules]}}
@@ -217,11 +305,11 @@ class Estate:
             for level, rules in zip(("subnet", "nic"), policy.groups):
                 files[f"{level}{number}.json"] = {"networkSecurityGroups": [group_document(f"{level}{number}", rules)]}
             subnets.append({"name": f"s{number}", "properties": {
-                "addressPrefix": f"10.1.{number}.0/24", "networkSecurityGroup": f"subnet{number}"}})
+                "addressPrefix": subnet(number), "networkSecurityGroup": f"subnet{number}"}})
             interfaces.append({"name": f"vm{number}", "properties": {
                 "networkSecurityGroup": f"nic{number}",
                 "ipConfigurations": [{"name": "a", "properties": {
-                    "privateIPAddress": f"10.1.{number}.4", "subnet": f"bench/s{number}"}}]}})
+                    "privateIPAddress": address(number), "subnet": f"bench/s{number}"}}]}})
         files["network.json"] = {
             "virtualNetworks": [{"name": "bench", "properties": {
                 "addressSpace": {"addressPrefixes": [NETWORK]}, "subnets": subnets}}],

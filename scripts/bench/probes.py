@@ -65,13 +65,15 @@ def chosen(policies, count, seed=7):
         drawn.append((protocol, address, min(max(port, 1), 65_535)))
     for network, _, port in policies.mix(count // 4):
         drawn.append(("Udp", int(network), port))
+    # The same streams as `flows` sends, of which these are the first.
+    for stream in (policies.spread(count // 6)[0], policies.unmatched(count // 6)):
+        drawn += [("Udp", address, port) for address, port in stream]
     clients = int(ipaddress.ip_network(policy.CLIENTS).network_address)
     for protocol, port in [("Tcp", policy.CONNECT), ("Tcp", policy.STREAM), ("Udp", policy.DATAGRAM), ("Udp", policy.DENIED),
                            ("Udp", policy.SWITCHED), ("Tcp", policy.DENIED)]:
         drawn += [(protocol, clients + source.randrange(1 << 16), port) for _ in range(5)]
     # Addresses that a machine does not take from outside are none of the firewall's business.
-    taken = [flow for flow in dict.fromkeys(drawn) if 0x01000000 <= flow[1] < 0xe0000000 and flow[1] >> 24 not in (10, 127, 169)]
-    return taken
+    return [flow for flow in dict.fromkeys(drawn) if policy.is_routed(flow[1])]
 
 
 def check(trio, flows, decide, number=0):

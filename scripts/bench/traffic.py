@@ -56,6 +56,7 @@ class Traffic:
     """Both ends in the namespaces of a trio. Rates are per second, of what arrived at the server."""
 
     def __init__(self, trio, program):
+        self.trio = trio
         ports = [policy.DATAGRAM, policy.STEADY, policy.SWITCHED, policy.DENIED, *policy.COMMON_PORTS]
         self.server = End(trio.command(trio.server, program, "serve", policy.SERVER, str(policy.CONNECT), str(policy.STREAM),
                                        str(policy.STAMPED), ",".join(map(str, ports))), 1)
@@ -86,6 +87,20 @@ class Traffic:
 
     def mixed_flows(self, seconds, file, most=180_000):
         return self.rate("udp/", "udp-mix", seconds, most, file)
+
+    def refused_flows(self, seconds, file, most):
+        """Datagrams that the router takes from the client a second and does not send on; all of them, or it is an error."""
+        before = self.trio.forwarded()
+        self.server.ask("reset")
+        answer = self.client.ask("udp-mix", seconds, most, file)
+        self.begun += answer["sent"]
+        passed = self.arrived("udp/")
+        received, sent_on = (now - then for now, then in zip(self.trio.forwarded(), before))
+        # Neighbours and multicast groups are asked for now and then.
+        if passed or sent_on > 20 or abs(received - answer["sent"]) > 20:
+            raise BenchError(f"of {answer['sent']} datagrams that are denied {received} came to the router, "
+                             f"{sent_on} were sent on, and {passed} arrived")
+        return (received - sent_on) / answer["seconds"]
 
     def one_way(self, seconds):
         return self.rate("udp/", "udp-same", seconds, policy.DATAGRAM)
