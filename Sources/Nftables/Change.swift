@@ -85,9 +85,7 @@ package struct Change: Hashable, Sendable {
         var pending = Array(reached)
         while let name = pending.popLast() {
             guard !name.isTrampoline, let chain = ruleset.chains[name] else { continue }
-            for case .verdict(let verdict) in chain.rules.flatMap(\.steps) {
-                if let target = verdict.target, reached.insert(target).inserted { pending.append(target) }
-            }
+            for target in chain.targets where reached.insert(target).inserted { pending.append(target) }
         }
         return reached
     }
@@ -169,9 +167,7 @@ package struct Change: Hashable, Sendable {
     private mutating func openBaseChains(of old: Ruleset, absentFrom wanted: Ruleset) {
         var targets: Set<ChainName> = []
         for chain in old.chains.values where chain.attachpoint != nil && wanted.chains[chain.name] == nil {
-            for case .verdict(let verdict) in chain.rules.flatMap(\.steps) {
-                if let target = verdict.target { targets.insert(target) }
-            }
+            targets.formUnion(chain.targets)
         }
         for name in targets.sorted() where name.isTrampoline && wanted.chains[name] == nil {
             guard let rules = old.chains[name]?.rules, !rules.isEmpty, rules != [Self.open] else { continue }

@@ -13,25 +13,24 @@ struct DepthWalk {
             culprit = name
             return nil
         }
-        var deepest = 0
-        for rule in ruleset.chains[name]?.rules ?? [] {
-            for step in rule.steps {
-                switch step {
-                case .verdict(let verdict):
-                    guard let target = verdict.target else { continue }
-                    guard let below = depth(below: target, at: level + 1) else { return nil }
-                    deepest = max(deepest, below + 1)
-                case .dispatch, .classify:
-                    for element in step.verdictMap.flatMap({ ruleset.sets[$0] })?.elements ?? [] {
-                        guard let target = element.verdict?.target else { continue }
-                        guard let below = depth(below: target, at: level + 1) else { return nil }
-                        deepest = max(deepest, below + 1)
-                    }
-                case .match, .lookup, .membership, .counter, .setLabel, .log, .setTimeout: break
-                }
-            }
+        let chain = ruleset.chains[name] ?? Chain(name, rules: [])
+        guard var deepest = depth(of: chain.targets, at: level) else { return nil }
+        for map in chain.rules.lazy.flatMap(\.steps).compactMap(\.verdictMap) {
+            guard let set = ruleset.sets[map] else { continue }
+            guard let depth = depth(of: set.targets, at: level) else { return nil }
+            deepest = max(deepest, depth)
         }
         known[name] = deepest
+        return deepest
+    }
+
+    /// Of the deepest of them, itself included.
+    private mutating func depth(of chains: some Sequence<ChainName>, at level: Int) -> Int? {
+        var deepest = 0
+        for name in chains {
+            guard let below = depth(below: name, at: level + 1) else { return nil }
+            deepest = max(deepest, below + 1)
+        }
         return deepest
     }
 }

@@ -13,12 +13,8 @@ private struct RulesetIndex {
         for chain in ruleset.chains.values {
             for rule in chain.rules {
                 for step in rule.steps {
-                    switch step {
-                    case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): sets.insert(name)
-                    case .classify(let classification): sets.formUnion(classification.sets)
-                    case .setTimeout(let name): timeouts.insert(name)
-                    case .match, .counter, .setLabel, .log, .verdict: break
-                    }
+                    sets.formUnion(step.sets)
+                    if case .setTimeout(let name) = step { timeouts.insert(name) }
                 }
             }
         }
@@ -68,18 +64,10 @@ extension Ruleset {
     var mentions: [ChainName: Int] {
         var counts: [ChainName: Int] = [:]
         for chain in chains.values {
-            for rule in chain.rules {
-                for step in rule.steps {
-                    if case .verdict(let verdict) = step, let target = verdict.target {
-                        counts[target, default: 0] += 1
-                    }
-                }
-            }
+            for target in chain.targets { counts[target, default: 0] += 1 }
         }
-        for set in sets.values where set.isVerdictMap {
-            for element in set.elements {
-                if let target = element.verdict?.target { counts[target, default: 0] += 1 }
-            }
+        for set in sets.values {
+            for target in set.targets { counts[target, default: 0] += 1 }
         }
         return counts
     }
@@ -90,22 +78,11 @@ extension Ruleset {
         for chain in chains.values where chain.attachpoint != nil { reached.insert(chain.name) }
         var pending = Array(reached)
         while let name = pending.popLast() {
-            guard let rules = chains[name]?.rules else { continue }
-            for rule in rules {
-                for step in rule.steps {
-                    if case .verdict(let verdict) = step {
-                        if let target = verdict.target, reached.insert(target).inserted { pending.append(target) }
-                        continue
-                    }
-                    for name in step.sets {
-                        guard sets.insert(name).inserted, let set = self.sets[name], set.isVerdictMap else { continue }
-                        for element in set.elements {
-                            if let target = element.verdict?.target, reached.insert(target).inserted {
-                                pending.append(target)
-                            }
-                        }
-                    }
-                }
+            guard let chain = chains[name] else { continue }
+            for target in chain.targets where reached.insert(target).inserted { pending.append(target) }
+            for name in chain.rules.lazy.flatMap(\.steps).flatMap(\.sets) where sets.insert(name).inserted {
+                guard let set = self.sets[name] else { continue }
+                for target in set.targets where reached.insert(target).inserted { pending.append(target) }
             }
         }
         return (reached, sets)
