@@ -28,7 +28,7 @@ package struct KernelLimits: Sendable {
     package func check(
         _ change: Change, size: ([Operation]) throws(KernelError) -> Int
     ) throws(KernelError) {
-        for operations in [change.skeleton, change.build, change.swap] {
+        for operations in [change.skeleton, change.build, change.swap, change.sweep] {
             for operation in operations { try Self.check(operation) }
         }
         try Self.checkDepth(of: change)
@@ -56,7 +56,8 @@ package struct KernelLimits: Sendable {
     }
 
     private static func check(_ rule: Rule, in chain: ChainName) throws(KernelError) {
-        // None takes more than six expressions but for a look-up of many fields, with one for each.
+        // No step takes more than 20: a look-up one for each field, of which the kernel's 16 registers hold as many, and one
+        // beside; others take less.
         if rule.steps.count > expressionsPerRule / 20 {
             let count = rule.steps.reduce(0) { $0 + $1.mostExpressions }
             try check(
