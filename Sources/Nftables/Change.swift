@@ -142,8 +142,12 @@ package struct Change: Hashable, Sendable {
     /// What a trampoline holds before its first swap.
     private static let open = Rule(.verdict(.accept))
 
-    /// Chains with names of their own. One that no packet comes to was left behind, half filled, by a change that was
-    /// interrupted, whatever else that left behind leads to it.
+    /// Chains with names of their own, which cannot be built beside. Nothing here bounds how many of their rules the swap
+    /// edits: there are few in a list's trunk and in an interface's chain, and a swap that does not fit the socket's buffer
+    /// is refused before it is sent (`KernelLimits`).
+    ///
+    /// One that no packet comes to was left behind, half filled, by a change that was interrupted, whatever else that left
+    /// behind leads to it.
     private mutating func changeChains(_ changed: [(old: Chain, new: Chain)], _ facts: TableFacts) {
         for (present, chain) in changed where present.attachpoint == chain.attachpoint {
             if chain.attachpoint == nil, !chain.name.isTrampoline, !facts.isReached(chain.name) {
