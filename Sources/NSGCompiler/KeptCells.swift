@@ -1,7 +1,7 @@
 import NetworkTypes
 
-/// What the classes of a table of cells hold, kept for the next version of the list: where the same clauses hold in a class,
-/// its cells are the same. Without the clauses, and in few bytes: a large table has a hundred thousand cells.
+/// What the classes of a table of cells hold, kept for the next version of the list: where the same clauses hold in a
+/// class, its cells are the same. Without the clauses, and in few bytes: a large table has a hundred thousand cells.
 struct KeptCells: Sendable {
     private struct Class {
         var number: UInt32

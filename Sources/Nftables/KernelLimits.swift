@@ -1,7 +1,7 @@
 package import NetworkTypes
 
-/// What a kernel takes, as far as that can be said before anything is sent. A change that does not fit is refused whole,
-/// with the number, the limit, and the object that is too large; the policy in force stays.
+/// What a kernel takes, as far as that can be said before anything is sent. A change that does not fit is refused
+/// whole, with the number, the limit, and the object that is too large; the policy in force stays.
 package struct KernelLimits: Sendable {
     /// That one transaction may have: what the socket's send buffer takes in.
     package var transactionBytes: Int
@@ -56,8 +56,8 @@ package struct KernelLimits: Sendable {
     }
 
     private static func check(_ rule: Rule, in chain: ChainName) throws(KernelError) {
-        // No step takes more than 20: a look-up one for each field, of which the kernel's 16 registers hold as many, and one
-        // beside; others take less.
+        // No step takes more than 20: a look-up one for each field, of which the kernel's 16 registers hold as many,
+        // and one beside; others take less.
         if rule.steps.count > expressionsPerRule / 20 {
             let count = rule.steps.reduce(0) { $0 + $1.mostExpressions }
             try check(
@@ -84,8 +84,8 @@ package struct KernelLimits: Sendable {
 
     // MARK: Whole
 
-    /// Only of a change that makes many chains, as it looks at all of the table; of another the kernel itself refuses the
-    /// swap (`EMLINK`).
+    /// Only of a change that makes many chains, as it looks at all of the table; of another the kernel itself refuses
+    /// the swap (`EMLINK`).
     private static func checkDepth(of change: Change) throws(KernelError) {
         let ruleset = change.result
         guard !change.build.isEmpty, change.build.count > 256 || ruleset.chains.count <= 1024 else { return }

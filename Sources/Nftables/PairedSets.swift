@@ -1,8 +1,8 @@
 // Paired sets: large ones that change a little now and then. A packet may look into the same set in two lists, so that
 // an edit of a set in use could have it judged by the old content in one and by the new in the other (KERNEL 2). So the
 // kernel holds two sets of the same content, of which rules use one; a change is made in the other, element by element,
-// the swap replaces the rules that look into it, and the sweep makes the same change in the first. Maps too: the idle one
-// of a pair leads to chains before packets come to them, and as long as it does they stay.
+// the swap replaces the rules that look into it, and the sweep makes the same change in the first. Maps too: the idle
+// one of a pair leads to chains before packets come to them, and as long as it does they stay.
 
 extension SetName {
     /// Under which the kernel may hold a paired set, in order of preference: the wanted name and its twin; the others

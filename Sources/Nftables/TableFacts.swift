@@ -27,8 +27,8 @@ private struct RulesetIndex {
 /// What there is to know of a table in force, derived when it is first asked for.
 final class TableFacts {
     private let ruleset: Ruleset
-    /// Of a table that we have left settled: sets that no rule looks into. Packets come to all else, as the compiler makes
-    /// nothing that they do not come to; were there such a thing, it would be changed like one in use.
+    /// Of a table that we have left settled: sets that no rule looks into. Packets come to all else, as the compiler
+    /// makes nothing that they do not come to; were there such a thing, it would be changed like one in use.
     private let spares: Set<SetName>?
     private lazy var index = RulesetIndex(of: ruleset)
     /// How often each chain is named by a rule or a map.

@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// What memory the kernel may take for us: what is free on the machine, and what the control groups we are in have left,
-/// as a table is charged to whoever makes it. Groups of version 2 alone: limits of version 1 are not read.
+/// What memory the kernel may take for us: what is free on the machine, and what the control groups we are in have
+/// left, as a table is charged to whoever makes it. Groups of version 2 alone: limits of version 1 are not read.
 enum FreeMemory {
     /// Bytes; nil where nothing can be read.
     static var bytes: Int? {
