@@ -13,7 +13,7 @@ private struct RulesetIndex {
         for chain in ruleset.chains.values {
             for rule in chain.rules {
                 for step in rule.steps {
-                    sets.formUnion(step.sets)
+                    for name in step.sets { sets.insert(name) }
                     if case .setTimeout(let name) = step { timeouts.insert(name) }
                 }
             }
@@ -78,11 +78,18 @@ extension Ruleset {
         for chain in chains.values where chain.attachpoint != nil { reached.insert(chain.name) }
         var pending = Array(reached)
         while let name = pending.popLast() {
-            guard let chain = chains[name] else { continue }
-            for target in chain.targets where reached.insert(target).inserted { pending.append(target) }
-            for name in chain.rules.lazy.flatMap(\.steps).flatMap(\.sets) where sets.insert(name).inserted {
-                guard let set = self.sets[name] else { continue }
-                for target in set.targets where reached.insert(target).inserted { pending.append(target) }
+            guard let rules = chains[name]?.rules else { continue }
+            for rule in rules {
+                for step in rule.steps {
+                    if case .verdict(let verdict) = step {
+                        if let target = verdict.target, reached.insert(target).inserted { pending.append(target) }
+                        continue
+                    }
+                    for name in step.sets {
+                        guard sets.insert(name).inserted, let set = self.sets[name] else { continue }
+                        for target in set.targets where reached.insert(target).inserted { pending.append(target) }
+                    }
+                }
             }
         }
         return (reached, sets)

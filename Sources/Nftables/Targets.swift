@@ -1,16 +1,16 @@
 // What chains lead to.
 
-extension Step {
-    /// The chain that its own verdict leads to.
-    var target: ChainName? {
-        guard case .verdict(let verdict) = self else { return nil }
-        return verdict.target
-    }
-}
-
 extension Chain {
     /// The chains that verdicts of its rules lead to, those of maps left out; one of them may come more than once.
-    var targets: some Sequence<ChainName> { rules.lazy.flatMap { $0.steps.lazy.compactMap(\.target) } }
+    var targets: [ChainName] {
+        var targets: [ChainName] = []
+        for rule in rules {
+            for case .verdict(let verdict) in rule.steps {
+                if let target = verdict.target { targets.append(target) }
+            }
+        }
+        return targets
+    }
 }
 
 extension NamedSet {
