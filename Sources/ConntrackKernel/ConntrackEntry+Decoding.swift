@@ -1,9 +1,9 @@
 internal import Netlink
 internal import NetworkTypes
 
-// Read here and not by the library, which needs memory of its own for each entry and gives labels one bit a call: a message
-// comes for every connection that ends, and its attributes with every first packet that is logged. Numbers are those of
-// <linux/netfilter/nfnetlink_conntrack.h>.
+// Read here and not by the library, which needs memory of its own for each entry and gives labels one bit a call: a
+// message comes for every connection that ends, and its attributes with every first packet that is logged. Numbers are
+// those of <linux/netfilter/nfnetlink_conntrack.h>.
 
 extension ConntrackEntry {
     /// Decodes a message of subsystem `NFNL_SUBSYS_CTNETLINK`; nil where it holds no connection.
@@ -15,7 +15,7 @@ extension ConntrackEntry {
         self = entry
     }
 
-    /// Decodes `enum ctattr_type` of a message, or of `NFULA_CT` of a logged packet. Nil without a whole pair of tuples.
+    /// Decodes `enum ctattr_type` of a message, or of `NFULA_CT` of a logged packet. Nil unless both tuples are whole.
     package init?(attributes: RawSpan) {
         self.init()
         var original: DecodedTuple?

@@ -34,8 +34,8 @@ package final class ConntrackEvents: Sendable {
     /// Bytes of the receive buffer in force, as `SO_RCVBUF` gives them.
     package let receiveBuffer: Int
 
-    /// What is listened to. The kernel makes a message of every event that somebody listens to, while the packet waits that
-    /// caused it.
+    /// What is listened to. The kernel makes a message of every event that somebody listens to, while the packet waits
+    /// that caused it.
     package struct Kinds: OptionSet, Hashable, Sendable {
         package let rawValue: UInt32
         package init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -54,8 +54,8 @@ package final class ConntrackEvents: Sendable {
         }
     }
 
-    /// - Parameter receiveBuffer: bytes asked for; what is granted may be less (`net.core.rmem_max`). A message takes about
-    ///   1 KiB of it.
+    /// - Parameter receiveBuffer: bytes asked for; what is granted may be less (`net.core.rmem_max`). A message takes
+    ///   about 1 KiB of it.
     /// - Parameter handler: `lost`: events were dropped before or amid this batch, so compare with a dump.
     package init(
         _ kinds: Kinds = .all, receiveBuffer: Int = 32 << 20,

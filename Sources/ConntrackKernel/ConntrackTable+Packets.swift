@@ -14,9 +14,9 @@ extension ConntrackTable {
     }
 
     /// The connections that first packets belong to, in their order; nil for those that are not tracked, not yet or no
-    /// longer. Each is looked up by what an answer to the packet would look like, which destination translation does not
-    /// change; then by the packet itself, which source translation does not. In zone 0. Many are asked for with one system
-    /// call, and each is answered by one message.
+    /// longer. Each is looked up by what an answer to the packet would look like, which destination translation does
+    /// not change; then by the packet itself, which source translation does not. In zone 0. Many are asked for with one
+    /// system call, and each is answered by one message.
     package mutating func entries(of packets: [PacketTuple]) throws(KernelError) -> [ConntrackEntry?] {
         var found = [ConntrackEntry?](repeating: nil, count: packets.count)
         for isReply in [true, false] {

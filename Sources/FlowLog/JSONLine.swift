@@ -1,7 +1,7 @@
 import JSONText
 
-/// Writes JSON objects, member by member, into one buffer: a line is written for each new connection, so no tree of values
-/// is built for it. Keys need no escapes.
+/// Writes JSON objects, member by member, into one buffer: a line is written for each new connection, so no tree of
+/// values is built for it. Keys need no escapes.
 struct JSONLine {
     /// What is written so far.
     private(set) var bytes: [UInt8]

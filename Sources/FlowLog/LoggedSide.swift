@@ -22,16 +22,16 @@ package struct SideFacts: Hashable, Sendable {
     }
 }
 
-/// The same, once for all flows that the same rules decided about at the same interface, with the texts that their records
-/// repeat. A record refers to it: it is made for each packet, and copied often.
+/// The same, once for all flows that the same rules decided about at the same interface, with the texts that their
+/// records repeat. A record refers to it: it is made for each packet, and copied often.
 package final class LoggedSide: Hashable, Sendable {
     package let facts: SideFacts
-    /// Which group's log has what was allowed: the group evaluated last. A list of admin rules none of which matched has
-    /// decided nothing.
+    /// Which group's log has what was allowed: the group evaluated last. A list of admin rules none of which matched
+    /// has decided nothing.
     let lastStage: StageRecord?
     let denyingStage: StageRecord?
-    /// Members of a line of `flows.jsonl`, each with a comma before it: the interface and the direction; the stages; what
-    /// stands at the end.
+    /// Members of a line of `flows.jsonl`, each with a comma before it: the interface and the direction; the stages;
+    /// what stands at the end.
     let placeText: [UInt8]
     let stagesText: [UInt8]
     let endText: [UInt8]

@@ -1,8 +1,8 @@
 import NSGModel
 import NetworkTypes
 
-/// Tuples of a flow log that wait for the end of their interval, as the text they will be. What goes into one record is kept
-/// together: one subject (whose log it is), one MAC address, one interval, and never more than one hour.
+/// Tuples of a flow log that wait for the end of their interval, as the text they will be. What goes into one record is
+/// kept together: one subject (whose log it is), one MAC address, one interval, and never more than one hour.
 struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable & Sendable>: Sendable {
     struct Key: Hashable, Sendable {
         var subject: Subject
@@ -83,8 +83,8 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
         return known.bucket
     }
 
-    /// The same for the first of its kind. `interval` in seconds; 0 is taken as 1. Intervals begin at multiples of it, and
-    /// anew with each hour.
+    /// The same for the first of its kind. `interval` in seconds; 0 is taken as 1. Intervals begin at multiples of it,
+    /// and anew with each hour.
     mutating func place(of record: FlowRecord, rule: Rule, subject: Subject, interval: UInt64) -> Int {
         let interval = max(interval, 1)
         let time = record.time

@@ -1,8 +1,8 @@
-/// Finds elements of arrays that were read before by their text, so that they are not read again: in a list of a thousand
-/// of which one has changed. It works on the objects of arrays under one key.
+/// Finds elements of arrays that were read before by their text, so that they are not read again: in a list of a
+/// thousand of which one has changed. It works on the objects of arrays under one key.
 package struct JSONElementRecogniser: Sendable {
-    /// A hash of an element's text under the key of this process; texts that differ have different ones, but for a chance
-    /// that nobody who writes documents can raise.
+    /// A hash of an element's text under the key of this process; texts that differ have different ones, but for a
+    /// chance that nobody who writes documents can raise.
     package struct Fingerprint: Hashable, Sendable {
         fileprivate let count: Int
         fileprivate let hash: Int

@@ -1,12 +1,12 @@
 import NetworkTypes
 import Nftables
 
-/// A table of cells as maps, and the rules that look a packet up in them: the class of its address, then what the class's
-/// cell of its protocol and port holds, then the chain that decides.
+/// A table of cells as maps, and the rules that look a packet up in them: the class of its address, then what the
+/// class's cell of its protocol and port holds, then the chain that decides.
 ///
-/// What is between is a number, since a map from numbers to numbers names no chains: the kernel need not walk it at each
-/// commit, and a rule that does something else now is one element. A point's number is that of its outcome, under which the
-/// map of ranges holds it once more, whatever the class, so that one rule looks up both.
+/// What is between is a number, since a map from numbers to numbers names no chains: the kernel need not walk it at
+/// each commit, and a rule that does something else now is one element. A point's number is that of its outcome, under
+/// which the map of ranges holds it once more, whatever the class, so that one rule looks up both.
 struct CellRules {
     let cells: CellTable
     /// Of contents, by number.
@@ -25,8 +25,8 @@ struct CellRules {
     /// The number of points that the rest decides: the map of ranges does not hold it.
     private static let restNumber: UInt32 = 1
 
-    /// In one chain, since there are few levels of them. Most packets are looked up by what they have; behind that come those of
-    /// folded protocols, and those without a port.
+    /// In one chain, since there are few levels of them. Most packets are looked up by what they have; behind that come
+    /// those of folded protocols, and those without a port.
     func rules(into builder: inout RulesetBuilder) -> [Rule] {
         guard let (maps, others) = maps(into: &builder) else { return [Rule(.verdict(.goto(rest)))] }
         var rules = [lookUp(maps, readsPort: true)]
@@ -58,8 +58,8 @@ struct CellRules {
         var outcomes: SetName
     }
 
-    /// Nil where the rest decides everywhere. Packets without a port, and those of folded protocols, have outcomes of their
-    /// own: at each commit the kernel goes through these for each rule that looks them up, and they are few.
+    /// Nil where the rest decides everywhere. Packets without a port, and those of folded protocols, have outcomes of
+    /// their own: at each commit the kernel goes through these for each rule that looks them up, and they are few.
     private func maps(into builder: inout RulesetBuilder) -> (maps: Maps, others: Maps)? {
         let numbers = Self.numbers(of: targets, rest: rest)
         let points = points(numbers)
@@ -121,8 +121,8 @@ struct CellRules {
         return digest.number
     }
 
-    /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two names
-    /// that would give one number, the second has the next one that is free.
+    /// An outcome is called after the chain that decides, so that it keeps its number when others come and go. Of two
+    /// names that would give one number, the second has the next one that is free.
     static func numbers(of targets: [Target], rest: ChainName) -> [UInt32] {
         var used: [UInt32: ChainName] = [:]
         return targets.map { target in

@@ -1,16 +1,16 @@
 import NetworkTypes
 
-/// A list of clauses worked out for each class of addresses and each service: the cells of a table, of which only those are
-/// there that a clause with addresses of its own decides. All others are left to the rest.
+/// A list of clauses worked out for each class of addresses and each service: the cells of a table, of which only those
+/// are there that a clause with addresses of its own decides. All others are left to the rest.
 ///
-/// Addresses are of one class if they follow one another and the same clauses hold for them. In a class the first match is
-/// settled for each port that a clause names alone (`points`), and for ranges of services (`ranges`), where a packet's service
-/// is looked up if it is none of the points.
+/// Addresses are of one class if they follow one another and the same clauses hold for them. In a class the first match
+/// is settled for each port that a clause names alone (`points`), and for ranges of services (`ranges`), where a
+/// packet's service is looked up if it is none of the points.
 struct CellTable {
     let dimension: Dimension
     /// Ascending and disjoint, each with the number of its class.
     private(set) var classes: [(values: ClosedRange<UInt128>, number: UInt32)] = []
-    /// Ascending, by the key that class and service make. `nil` where the rest decides although the range around it is another's.
+    /// Ascending, by the key that class and service make. Nil where the rest decides within a range that is another's.
     private(set) var points: [(key: UInt128, content: Int?)] = []
     /// Ascending and disjoint.
     private(set) var ranges: [(keys: ClosedRange<UInt128>, content: Int)] = []
@@ -114,8 +114,8 @@ struct CellTable {
     /// Of points and ranges with one another, in all classes: a second or so.
     private static let mostComparisons = 100_000_000
 
-    /// A class is called after its first address, so that it keeps its number when other classes come and go. Of two long
-    /// addresses that would give one number, the second class has the next one that is free.
+    /// A class is called after its first address, so that it keeps its number when other classes come and go. Of two
+    /// long addresses that would give one number, the second class has the next one that is free.
     private static func numbers(of sections: IntervalSections) -> [UInt32] {
         var numbers: [UInt32?] = Array(repeating: nil, count: sections.members.count)
         var used: Set<UInt32> = []

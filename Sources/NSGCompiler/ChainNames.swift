@@ -31,8 +31,8 @@ package struct ChainNames: Sendable {
         networksOfGroup = used
     }
 
-    /// The name alone where it is the only one, else with the first digits of the id's hash; so too where the name itself ends
-    /// as if with such digits, or one resource could take the name of another.
+    /// The name alone where it is the only one, else with the first digits of the id's hash; so too where the name
+    /// itself ends as if with such digits, or one resource could take the name of another.
     private static func uniqueNames(_ ids: some Sequence<ResourceID>) -> [ResourceID: String] {
         let byName = Dictionary(grouping: ids) { $0.name.lowercased() }
         return Dictionary(
@@ -57,8 +57,8 @@ package struct ChainNames: Sendable {
         String(SHA1.digest(of: Array(text.utf8)).map { hexadecimal($0) }.joined().prefix(count))
     }
 
-    /// Whether what earlier names named, as far as it is still there, has the same names; but for interfaces, which lists
-    /// do not refer to.
+    /// Whether what earlier names named, as far as it is still there, has the same names; but for interfaces, which
+    /// lists do not refer to.
     func keepsNames(of earlier: ChainNames) -> Bool {
         let pairs = [
             (groups, earlier.groups), (networks, earlier.networks), (applicationGroups, earlier.applicationGroups),

@@ -34,8 +34,8 @@ struct ClauseServices: Sendable {
     var decidesAll: Bool { isPlain && !asksMore && ranges == Folded.others }
 }
 
-/// The cells of one class of addresses (`CellTable`). What clauses of the rest decide, because they stand before the class's,
-/// is cut out of its ranges.
+/// The cells of one class of addresses (`CellTable`). What clauses of the rest decide, because they stand before the
+/// class's, is cut out of its ranges.
 struct ClassCells: Sendable {
     private(set) var ranges: [(services: ServiceRange, content: CellTable.Content)] = []
     /// Services that are decided otherwise than the range around them.

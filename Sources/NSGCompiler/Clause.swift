@@ -76,8 +76,8 @@ struct Clause {
 }
 
 extension [Clause] {
-    /// Without those that no packet comes to: behind one that every packet meets, or covered by one before; and without those
-    /// at the end that lead where all goes that meets none.
+    /// Without those that no packet comes to: behind one that every packet meets, or covered by one before; and without
+    /// those at the end that lead where all goes that meets none.
     func reachable(before rest: Clause.Outcome?, _ table: ConditionTable) -> [Clause] {
         var kept: [Clause] = []
         kept.reserveCapacity(count)

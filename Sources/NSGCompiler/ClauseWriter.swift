@@ -64,7 +64,7 @@ struct ClauseWriter {
         }
     }
 
-    /// With a test of the family before what only packets of the family have: nft shows such a field by its number else.
+    /// With a test of the family before what only packets of it have: without, nft shows such a field by its number.
     func inFamily(_ steps: [Step]) -> [Step] {
         let needsFamily = steps.contains { step in
             switch step {

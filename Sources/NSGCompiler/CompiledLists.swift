@@ -56,25 +56,6 @@ package struct CompiledLists: Sendable {
     }
 }
 
-/// One use of a list, with all that its chains depend on.
-struct ListRequest: Sendable {
-    let list: PolicyList
-    let use: ListUse
-    var inputs: Inputs
-
-    struct Inputs: Equatable, Sendable {
-        var version: PolicyList.Version
-        /// Of the rules, in their order.
-        var numbers: [RuleNumber]
-        var options: CompilerOptions
-        var levels: Int
-        /// That packets may have which come to the list: those of the interfaces that use it. Nil for any.
-        var destinations: AddressSet?
-        /// Where Allow leads to; nil to return to the interface's chain, which asks the next list.
-        var next: ChainName?
-    }
-}
-
 private struct CompiledList: Sendable {
     let use: ListUse
     let inputs: ListRequest.Inputs
@@ -104,17 +85,5 @@ private struct CompiledList: Sendable {
         self.actions = actions.kept
         part = RulesetPart(builder.ruleset, after: earlier?.part)
         statistics = builder.statistics
-    }
-}
-
-/// The kernel takes 15 levels of chains and counts every `goto` (`NFT_JUMP_STACK_SIZE`). Before the lists of an interface come
-/// the base chain, its trampoline, the judging chain and the interface's; between admin rules and security groups two more.
-struct ListLevels {
-    let admin: Int
-    let groups: Int
-
-    init(hasAdminLists: Bool) {
-        admin = 4
-        groups = hasAdminLists ? 15 - 4 - admin - 2 : 15 - 4
     }
 }

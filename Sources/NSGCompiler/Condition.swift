@@ -7,9 +7,9 @@ enum Dimension: Int, CaseIterable {
     case source, destination, service, sourcePort
 }
 
-/// Protocol and destination port as one number: the protocol above the lowest 17 bits, below it the port, or the type of an
-/// ICMP message. What has no port, or none that can be read, has a number of its own, so that a rule for a whole protocol is
-/// told from one for all of its ports.
+/// Protocol and destination port as one number: the protocol above the lowest 17 bits, below it the port, or the type
+/// of an ICMP message. What has no port, or none that can be read, has a number of its own, so that a rule for a whole
+/// protocol is told from one for all of its ports.
 enum Service {
     private static let shift: UInt128 = 17
     static let unreadable: UInt128 = 0x1_0000
@@ -75,8 +75,8 @@ enum Service {
 enum Condition: Hashable {
     case any
     case among(IntervalSet<UInt128>)
-    /// One of the large sets that something has a name for, by its number. It is looked up as a whole, since its members
-    /// change by themselves (S10).
+    /// One of the large sets that something has a name for, by its number. It is looked up as a whole, since its
+    /// members change by themselves (S10).
     case named(Int)
 }
 

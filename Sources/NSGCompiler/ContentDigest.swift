@@ -1,8 +1,8 @@
 import NetworkTypes
 import Nftables
 
-/// What chains and sets hold, as bytes to be hashed: equal content gives equal bytes, other content others. Shorter than the
-/// text that nft reads, of which a large policy has megabytes.
+/// What chains and sets hold, as bytes to be hashed: equal content gives equal bytes, other content others. Shorter
+/// than the text that nft reads, of which a large policy has megabytes.
 struct ContentDigest {
     private var bytes: [UInt8] = []
 

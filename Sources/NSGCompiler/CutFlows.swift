@@ -3,9 +3,9 @@ import NetworkTypes
 package import Nftables
 
 /// Connections that were ended on purpose, and whose next packets would otherwise begin them anew in the direction of
-/// whichever side speaks first (KERNEL 7). The judging chains drop what is in these sets: of TCP what is no SYN, in both
-/// directions; of other protocols what comes back, since what goes on in the original direction is judged by the rules.
-/// ICMP is not among them: its answers begin no connection.
+/// whichever side speaks first (KERNEL 7). The judging chains drop what is in these sets: of TCP what is no SYN, in
+/// both directions; of other protocols what comes back, since what goes on in the original direction is judged by the
+/// rules. ICMP is not among them: its answers begin no connection.
 package enum CutFlows {
     /// `saddr . daddr . sport . dport`.
     private static let tcp = family("tcp", [.inetService, .inetService])
@@ -18,8 +18,8 @@ package enum CutFlows {
     package static let counter = CounterName("dropped/cut")
 
     /// How long, in milliseconds: of TCP as long as the kernel by itself would remember an established connection; of
-    /// others longer than most wait for an answer. No packet of theirs tells whether the other side goes on with the old
-    /// flow or opens one of its own with the same ports, which rules may allow; so they are not kept out for good.
+    /// others longer than most wait for an answer. No packet of theirs tells whether the other side goes on with the
+    /// old flow or opens one of its own with the same ports, which rules may allow; so they are not kept out for good.
     static let tcpTimeout: UInt64 = 5 * 24 * 3_600_000
     static let otherTimeout: UInt64 = 5 * 60_000
 
@@ -59,8 +59,8 @@ package enum CutFlows {
         return (set("v4", .ipv4Address), set("v6", .ipv6Address))
     }
 
-    /// At the head of what judges first packets of a family. UDP, whose first packets cost most beside the rest of their way, is
-    /// asked for at once; of TCP what is no SYN, and what is rare, in a chain of its own. ICMP passes.
+    /// At the head of what judges first packets of a family. UDP, whose first packets cost most beside the rest of
+    /// their way, is asked for at once; of TCP what is no SYN, and what is rare, in a chain of its own. ICMP passes.
     static func rules(_ family: IPFamily, into builder: inout RulesetBuilder) -> [Rule] {
         for set in sets { builder.add(set) }
         builder.add(counter)

@@ -4,12 +4,12 @@ import Nftables
 
 /// The clauses of a list as chains that find the first match in a few look-ups, however many clauses there are (E2).
 ///
-/// A chain divides its clauses by the dimension that tells them apart best (`Split`): an interval map leads to a chain for
-/// each group of clauses, and what meets none of a group goes on to the chain of the rest, which divides again. A few clauses,
-/// and those that cannot be divided at bearable cost, are compared one by one.
+/// A chain divides its clauses by the dimension that tells them apart best (`Split`): an interval map leads to a chain
+/// for each group of clauses, and what meets none of a group goes on to the chain of the rest, which divides again. A
+/// few clauses, and those that cannot be divided at bearable cost, are compared one by one.
 ///
-/// The chain that begins the tree and those of its rests keep their names, so that a swap edits their few rules; all others
-/// are named after their content.
+/// The chain that begins the tree and those of its rests keep their names, so that a swap edits their few rules; all
+/// others are named after their content.
 struct DecisionTree {
     private let writer: ClauseWriter
     private let division: Division
@@ -197,8 +197,8 @@ struct DecisionTree {
         }
     }
 
-    /// What the list's next version can take over of a node that was made just now: a row that leads to rules of its entries
-    /// and to the rest, but to no further branch.
+    /// What the list's next version can take over of a node that was made just now: a row that leads to rules of its
+    /// entries and to the rest, but to no further branch.
     private func row(
         _ node: Node, _ entries: [CellTable.Entry], _ clauses: [Clause], before rest: Node, undivided: Int,
         _ builder: RulesetBuilder
@@ -318,8 +318,8 @@ struct DecisionTree {
         return best.split
     }
 
-    /// In how many intervals a clause may be repeated for each of its own (`Split.init`). At the trunk both are tried: where
-    /// many clauses ask for ranges of ports, it is cheaper to leave these to the rest.
+    /// In how many intervals a clause may be repeated for each of its own (`Split.init`). At the trunk both are tried:
+    /// where many clauses ask for ranges of ports, it is cheaper to leave these to the rest.
     private static let (widthsOfTrunk, widthsOfBranch) = ([2, 16], [16])
 
     // What the kernel takes to load, in microseconds or so.

@@ -37,14 +37,14 @@ package struct LabelSlot: Hashable, Sendable {
 }
 
 /// The layout of the 128 bits of a conntrack label (E4, KERNEL 6): six slots of 20 bits from bit 0 up, then bit 120 for
-/// "every stage has allowed", bit 121 for "a later pass was refused", bit 122 for "allowed as far as the destination"; the
-/// rest is spare.
+/// "every stage has allowed", bit 121 for "a later pass was refused", bit 122 for "allowed as far as the destination";
+/// the rest is spare.
 package enum FlowLabel {
     package static let decided: UInt128 = 1 << 120
     /// Bit 121: a later pass of the connection was refused, so its packets are judged one by one (KERNEL 4).
     package static let refused: UInt128 = 1 << 121
-    /// Bit 122: the pass that leads to the connection's destination has been allowed. Where nobody routes that is the first
-    /// (KERNEL 4).
+    /// Bit 122: the pass that leads to the connection's destination has been allowed. Where nobody routes that is the
+    /// first (KERNEL 4).
     package static let settled: UInt128 = 1 << 122
     private static let width = 20
 

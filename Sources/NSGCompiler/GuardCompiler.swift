@@ -3,8 +3,8 @@ import NetworkTypes
 import Nftables
 
 /// Guests that do not route keep to their addresses (S13). What they send is checked before conntrack sees it, every
-/// packet of it, or a guest could put words into another's connection (KERNEL 8): one look-up of the device, and at guests a
-/// comparison with each address.
+/// packet of it, or a guest could put words into another's connection (KERNEL 8): one look-up of the device, and at
+/// guests a comparison with each address.
 struct GuardCompiler {
     let book: PolicyBook
     let names: ChainNames
@@ -15,8 +15,8 @@ struct GuardCompiler {
         }
     }
 
-    /// Drops, and counts at its interface, what goes out to a guest and is for another. Compared in the guest's own chain, so
-    /// that one more guest changes nothing at the others.
+    /// Drops, and counts at its interface, what goes out to a guest and is for another. Compared in the guest's own
+    /// chain, so that one more guest changes nothing at the others.
     func checkReceiver(_ binding: Binding, _ family: IPFamily, into builder: inout RulesetBuilder) -> [Rule] {
         guard let addresses = book.estate.guardedAddresses(of: binding) else { return [] }
         let drop = dropChain(binding, .inbound, before: [], into: &builder)
@@ -31,8 +31,8 @@ struct GuardCompiler {
         return [Rule((isForeign.isEmpty ? [] : [family.test]) + isForeign + [.verdict(.goto(drop))])]
     }
 
-    /// What the trampoline of `prerouting` does: from the devices of guests to chains that accept what has an address of
-    /// the guest as its source, and count and drop the rest. Nil where no guest is held to its addresses.
+    /// What the trampoline of `prerouting` does: from the devices of guests to chains that accept what has an address
+    /// of the guest as its source, and count and drop the rest. Nil where no guest is held to its addresses.
     func checkSenders(into builder: inout RulesetBuilder) -> Rule? {
         if guarded.isEmpty { return nil }
         let exempt = builder.content("guests/link", Self.exemptions)

@@ -2,10 +2,10 @@ import NSGModel
 import NetworkTypes
 import Nftables
 
-/// What one interface asks of a packet in one direction, as a chain for each family of addresses: first what holds whatever
-/// the rules say, then the admin rules, then the security groups in Azure's order. Where all allow, the chain of the device a
-/// packet enters by returns, and the interface at its other end is asked; that of the device it leaves by goes on to what
-/// marks it as allowed.
+/// What one interface asks of a packet in one direction, as a chain for each family of addresses: first what holds
+/// whatever the rules say, then the admin rules, then the security groups in Azure's order. Where all allow, the chain
+/// of the device a packet enters by returns, and the interface at its other end is asked; that of the device it leaves
+/// by goes on to what marks it as allowed.
 struct InterfaceCompiler {
     let book: PolicyBook
     let names: ChainNames

@@ -2,8 +2,8 @@ import NSGModel
 import NetworkTypes
 import Nftables
 
-/// What belongs to a link rather than to an interface's rules: whether a device is bound at all, what keeps a link alive, and
-/// what a virtual network does not carry.
+/// What belongs to a link rather than to an interface's rules: whether a device is bound at all, what keeps a link
+/// alive, and what a virtual network does not carry.
 struct LinkCompiler {
     private let book: PolicyBook
     /// The set of all bound devices.
@@ -21,8 +21,8 @@ struct LinkCompiler {
         Rule(fields.map { .membership([$0], of: bound, isIn: false) } + [.verdict(.return)])
     }
 
-    /// DHCP and router advertisements between this machine and the other end of a link (S12); what is forwarded is judged. They
-    /// are told in a chain of their own, which packets between low ports come to, and announcements of routers.
+    /// DHCP and router advertisements between this machine and the other end of a link (S12); what is forwarded is
+    /// judged. A chain of their own tells them apart: packets between low ports come to it, and router advertisements.
     /// - Parameter cut: comes before everything else at a bound device.
     func rules(
         _ side: DeviceSide, _ family: IPFamily, cut: [Rule], into builder: inout RulesetBuilder

@@ -27,8 +27,8 @@ package struct CompilerOptions: Hashable, Sendable {
 package struct Division: Hashable, Sendable {
     /// So many comparisons one after the other are no more work than a look-up and the memory of its map.
     package var shortRow = 30
-    /// Where classes of addresses have fewer clauses, each class with its own, there are no cells (`CellTable`); nil for
-    /// none at all.
+    /// Where classes of addresses have fewer clauses, each class with its own, there are no cells (`CellTable`); nil
+    /// for none at all.
     package var fewestCells: Int? = 2_000
     /// Nor where more rules would compare what cells cannot settle: where destinations and ports of many rules lie across each
     /// other, every class has rows of its own.

@@ -2,15 +2,15 @@ import NSGModel
 import NetworkTypes
 import Nftables
 
-/// The machines that route (`enableIPForwarding`). A connection through one of them passes this machine several times under
-/// one entry of conntrack, and every pass of its first packet is judged (KERNEL 4).
+/// The machines that route (`enableIPForwarding`). A connection through one of them passes this machine several times
+/// under one entry of conntrack, and every pass of its first packet is judged (KERNEL 4).
 ///
-/// The label tells how far a connection has come: `decided` is set on its first pass, `settled` on the one that leads to its
-/// destination. In between the router holds the packet. It can forge the answer, which makes the connection established,
-/// and then send the packet on; so what comes from a router and leads to the destination is judged, established or not,
-/// until it has been allowed once. Other passes of an established connection are not: where a router translates
-/// addresses or wraps what it forwards, none of them ever leads to the destination, and each packet would be judged and
-/// logged again.
+/// The label tells how far a connection has come: `decided` is set on its first pass, `settled` on the one that leads
+/// to its destination. In between the router holds the packet. It can forge the answer, which makes the connection
+/// established, and then send the packet on; so what comes from a router and leads to the destination is judged,
+/// established or not, until it has been allowed once. Other passes of an established connection are not: where a
+/// router translates addresses or wraps what it forwards, none of them ever leads to the destination, and each packet
+/// would be judged and logged again.
 struct Routers {
     private let devices: SetName
     /// Which addresses the routers themselves have; nil for a family in which none has any.
@@ -43,9 +43,9 @@ struct Routers {
     private func enters(byRouter isRouter: Bool) -> Step { .membership([.inputDevice], of: devices, isIn: isRouter) }
     private func leaves(byRouter isRouter: Bool) -> Step { .membership([.outputDevice], of: devices, isIn: isRouter) }
 
-    /// Mark a connection settled whose packet leads to its destination: to no router, or to the one whose address it is. Of a
-    /// router with an address that its document leaves open it is not known. An answer settles nothing, as it may be forged,
-    /// nor does an ICMP error about one, which counts as of the original direction.
+    /// Mark a connection settled whose packet leads to its destination: to no router, or to the one whose address it
+    /// is. Of a router with an address that its document leaves open it is not known. An answer settles nothing, as it
+    /// may be forged, nor does an ICMP error about one, which counts as of the original direction.
     var settling: [Rule] {
         let settle = Step.setLabel(FlowLabel.settled)
         let isOfOpener: [Step] = [
@@ -64,8 +64,8 @@ struct Routers {
             }
     }
 
-    /// Accept what passes unasked of decided connections: of one that was allowed as far as its destination everything, which
-    /// is what a live connection is (S5), and of one that a later pass refused before that nothing.
+    /// Accept what passes unasked of decided connections: of one that was allowed as far as its destination everything,
+    /// which is what a live connection is (S5), and of one that a later pass refused before that nothing.
     var passing: [Rule] {
         let isLawful = Step.match(.connectionLabel, .hasNone(FlowLabel.refused))
         let established = UInt128(ConnectionState.established.rawValue)

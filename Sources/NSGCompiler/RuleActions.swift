@@ -1,8 +1,8 @@
 import NSGModel
 import Nftables
 
-/// What rules of a list do to packets, each in a chain of its own. A rule that an earlier version of the list had does it in
-/// the same chain, which then need not be compared with itself.
+/// What rules of a list do to packets, each in a chain of its own. A rule that an earlier version of the list had does
+/// it in the same chain, which then need not be compared with itself.
 final class RuleActions {
     private let list: PolicyList
     private let use: ListUse

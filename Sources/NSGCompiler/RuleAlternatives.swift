@@ -6,8 +6,8 @@ extension ResolvedRule {
     var hasParts: Bool { !sourceParts.isEmpty || !destinationParts.isEmpty }
 
     /// The rule as several, each with one part of either side, so that a tag or a group of networks keeps the set that
-    /// is named after it, which other rules share and an update changes by its differences alone (S10, E3). A packet that
-    /// matches more than one meets the first: all do the same, and end the walk through the list.
+    /// is named after it, which other rules share and an update changes by its differences alone (S10, E3). A packet
+    /// that matches more than one meets the first: all do the same, and end the walk through the list.
     var alternatives: [ResolvedRule] {
         let sources = Self.ways(rule.source, source, sourceParts)
         let destinations = Self.ways(rule.destination, destination, destinationParts)

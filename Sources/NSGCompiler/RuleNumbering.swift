@@ -126,8 +126,8 @@ package struct RuleNumbering: Sendable {
     // MARK: Giving and taking back
 
     /// Gives a number to every rule of the lists of bound interfaces that has none. False if the numbers do not
-    /// suffice. O(rules of lists that the last policy did not have); few of these have to be worked out where a list of the
-    /// last policy is much like them.
+    /// suffice. O(rules of lists that the last policy did not have); few of these have to be worked out where a list of
+    /// the last policy is much like them.
     package mutating func assign(to book: PolicyBook) -> Bool {
         for rule in book.platformRules {
             guard assign(to: rule) != nil else { return false }

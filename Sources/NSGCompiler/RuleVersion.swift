@@ -1,8 +1,8 @@
 package import NSGModel
 import NetworkTypes
 
-/// A digest of what a rule means: rules of one group and name with equal ones are one version. It is stored, so it has to
-/// stay the same from release to release.
+/// A digest of what a rule means: rules of one group and name with equal ones are one version. It is stored, so it has
+/// to stay the same from release to release.
 package struct RuleVersion: Hashable, Sendable, CustomStringConvertible {
     private let high: UInt64
     private let low: UInt64

@@ -59,7 +59,7 @@ struct RulesetBuilder: Sendable {
     /// Of a map.
     private static let mostOfSmallMap = 512
 
-    /// The sets of (device, address) pairs of both families, named `base.v4` and `base.v6`; nil for a family without any.
+    /// The sets of (device, address) pairs of both families, named `base.v4` and `base.v6`; nil for one without pairs.
     mutating func deviceAddresses(
         _ base: String, _ pairs: [(device: String, address: IPAddress)]
     ) -> (four: SetName?, six: SetName?) {
@@ -101,7 +101,7 @@ struct RulesetBuilder: Sendable {
 
     /// A map.
     /// - Parameters:
-    ///   - base: the map's name where it is large and keeps it, so that only differences are sent (`NamedSet.isPaired`).
+    ///   - base: the map's name where it is large and keeps it, so that differences alone are sent (`isPaired`).
     ///   - keepsName: whether nothing else has that name.
     mutating func map(
         _ base: String, keyType: KeyType, isInterval: Bool = true, values: NamedSet.Values = .verdicts,

@@ -4,9 +4,9 @@ import Nftables
 
 /// Protocols and ports in one line, without gaps: what a packet's protocol and port are looked up by (`CellTable`).
 ///
-/// A protocol takes 65,537 numbers: one for each port, and the last for packets without ports, or none that can be read. Of
-/// ICMP they tell nothing apart, since where others have the destination port it has a checksum. DCCP and UDP-Lite are not
-/// there: a rule for ports cannot name them, so what it says of SCTP goes for them too (`Folded`).
+/// A protocol takes 65,537 numbers: one for each port, and the last for packets without ports, or none that can be
+/// read. Of ICMP they tell nothing apart, since where others have the destination port it has a checksum. DCCP and
+/// UDP-Lite are not there: a rule for ports cannot name them, so what it says of SCTP goes for them too (`Folded`).
 struct ServiceRange: Equatable {
     var first: UInt32
     var last: UInt32

@@ -28,7 +28,7 @@ enum Skeleton {
         let judgeAgain = again.map { builder.trampoline("again", to: $0) }
         let decided = Rule(isDecided, .verdict(judgeAgain.map { .jump($0) } ?? .accept))
         let routed = judgeAgain.map(routedRules) ?? []
-        // An error about a flow that a router sends on passes whether or not that was allowed as far as its destination.
+        // An error about a flow that a router sends on passes, whether or not the flow was allowed to its destination.
         let known = judgeAgain == nil ? [answered, decided, errors] : [answered, errors, decided]
         builder.add(base("input", .input, known + linkRules + judge("input", by: input, &builder)))
         builder.add(base("forward", .forward, routed + known + judge("forward", by: forward, &builder)))
@@ -61,9 +61,10 @@ enum Skeleton {
     /// A flow that is decided passes without being judged again (S4), whether or not it is ever answered.
     private static let isDecided = Step.match(.connectionLabel, .hasAny(FlowLabel.decided))
 
-    /// Where machines route, "established" is not yet "allowed": an answer can be forged between two passes of one packet
-    /// (KERNEL 4). So a connection that was not allowed as far as its destination is judged in its original direction, and
-    /// at every packet once a later pass was refused. One that was lives on (S5); the first rule is what it pays.
+    /// Where machines route, "established" is not yet "allowed": an answer can be forged between two passes of one
+    /// packet (KERNEL 4). So a connection that was not allowed as far as its destination is judged in its original
+    /// direction, and at every packet once a later pass was refused. One that was lives on (S5), at the cost of the
+    /// first rule.
     private static func routedRules(judge: ChainName) -> [Rule] {
         let (decided, refused, settled) = (FlowLabel.decided, FlowLabel.refused, FlowLabel.settled)
         return [
@@ -104,8 +105,8 @@ enum Skeleton {
             .match(.icmpv6Type, types), .verdict(.accept))
     }
 
-    /// What passes on a link in one direction, as the virtual machine sees it: DHCP, whose client it is, and towards it the
-    /// announcements of routers.
+    /// What passes on a link in one direction, as the virtual machine sees it: DHCP, whose client it is, and towards it
+    /// the announcements of routers.
     static func linkRules(_ direction: Direction, _ family: IPFamily) -> [Rule] {
         let dhcp = Exemption.dhcpPorts(direction).map { ports in
             Rule(

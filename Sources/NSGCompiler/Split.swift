@@ -3,9 +3,9 @@ import NetworkTypes
 /// A list of clauses divided by the values of one dimension: for each interval of values the few clauses that can match
 /// there, and the rest, which is asked where none of them does.
 ///
-/// A clause is in the rest if it leaves the dimension open, if it spans many of the other clauses' intervals, in each of
-/// which it would have to be repeated, or if too many clauses of the rest stand before it and meet it: where one is taken
-/// out of the order, those before it that may match the same packets guard it, and lead to the rest.
+/// A clause is in the rest if it leaves the dimension open, if it spans many of the other clauses' intervals, in each
+/// of which it would have to be repeated, or if too many clauses of the rest stand before it and meet it: where one is
+/// taken out of the order, those before it that may match the same packets guard it, and lead to the rest.
 struct Split {
     let dimension: Dimension
     /// Ascending and disjoint, with the number of the group that holds there.
@@ -26,7 +26,7 @@ struct Split {
     /// More guards than these, and a clause stays in the rest.
     private static let mostGuards = 8
     /// Nil where the dimension tells too few clauses apart.
-    /// - Parameter widest: how many intervals a clause may span for each of its own; one that spans more stays in the rest.
+    /// - Parameter widest: how many intervals a clause may span for each of its own; beyond that it is in the rest.
     init?(_ clauses: [Clause], by dimension: Dimension, widest: Int, _ table: ConditionTable) {
         self.dimension = dimension
         var chosen: [(index: Int, values: IntervalSet<UInt128>)] = []

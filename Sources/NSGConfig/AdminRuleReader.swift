@@ -44,8 +44,8 @@ struct AdminRuleDraft {
         checkPlatformTags(element.diagnostics)
     }
 
-    /// Azure's refusal of such a rule in a security group. Lists with prefixes of both families are taken, and so is what
-    /// stands for addresses by a name and may have none of a family.
+    /// Azure's refusal of such a rule in a security group. Lists with prefixes of both families are taken, and so is
+    /// what stands for addresses by a name and may have none of a family.
     private func checkFamilies(_ place: Place, _ diagnostics: Diagnostics) {
         guard let ours = source?.writtenFamilies, let theirs = destination?.writtenFamilies,
             ours.isDisjoint(with: theirs)

@@ -11,8 +11,8 @@ package struct SourceText: Hashable, Sendable {
     /// `bytes` are missing, as the fingerprint says that they are what they were.
     package private(set) var isUnread = false
 
-    /// Tells two texts apart, made by whoever opened the file. Equal texts have equal ones; others differ but for a chance
-    /// of 2^-64 that nobody who writes documents can raise, since the hash has a key of the process's own.
+    /// Tells two texts apart, made by whoever opened the file. Equal texts have equal ones; others differ but for a
+    /// chance of 2^-64 that nobody who writes documents can raise, since the hash has a key of the process's own.
     package struct Fingerprint: Hashable, Sendable {
         private let count: Int
         private let hash: Int

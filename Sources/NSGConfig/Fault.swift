@@ -91,8 +91,8 @@ final class Diagnostics {
     /// How often that was refused.
     private(set) var refusedComparisons = 0
 
-    /// Whether a fault may look for what was meant among so many names, which are then taken as compared with. The first
-    /// faults are worth that; with the thousandth a load would take time by the square of its size.
+    /// Whether a fault may look for what was meant among so many names; if so, they count as compared. The first
+    /// faults are worth that; if the thousandth did it too, a load would take time by the square of its size.
     func mayCompare(with candidates: Int) -> Bool {
         guard faults.count < Self.faultsThatCompare, candidates <= Self.mostComparisons - comparisons else {
             refusedComparisons += 1

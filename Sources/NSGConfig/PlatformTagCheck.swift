@@ -6,8 +6,8 @@ extension ServiceTag {
     var isPlatform: Bool { [.azurePlatformDNS, .azurePlatformIMDS, .azurePlatformLKM].contains(self) }
 }
 
-/// Rules that name one of the platform's own services take its exemption away, and can do nothing else (FACTS a3, d1): of
-/// security groups as recorded, of network managers alike.
+/// Rules that name one of the platform's own services take its exemption away, and can do nothing else (FACTS a3, d1).
+/// That is recorded of rules of security groups; those of network managers are taken to be alike.
 struct PlatformTagCheck {
     /// The rule as messages name it.
     var title: String

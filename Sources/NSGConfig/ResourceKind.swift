@@ -30,8 +30,8 @@ enum ResourceKind: String, CaseIterable {
     /// As `type` in a document: `Microsoft.Network/networkSecurityGroups`.
     var type: String { "\(provider)/\(rawValue)" }
 
-    /// What a resource belongs to: a security rule to a group, a subnet to a network; a flow log's parent is nothing that
-    /// is read.
+    /// What a resource belongs to: a security rule to a group, a subnet to a network; a flow log's parent is nothing
+    /// that is read.
     var parent: ResourceKind? {
         guard self != .flowLog, let slash = rawValue.lastIndex(of: "/") else { return nil }
         return ResourceKind(rawValue: String(rawValue[..<slash]))

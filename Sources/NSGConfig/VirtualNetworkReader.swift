@@ -76,8 +76,8 @@ struct SubnetDraft {
         self.prefixes = prefixes
     }
 
-    /// Whether admin rules hold here: Azure leaves the subnets of its gateways and firewalls alone, which it knows by their
-    /// fixed names (FACTS f).
+    /// Whether admin rules hold here: Azure leaves the subnets of its gateways and firewalls alone, which it knows by
+    /// their fixed names (FACTS f).
     var takesAdminRules: Bool {
         let reserved = [
             "gatewaysubnet", "azurebastionsubnet", "azurefirewallsubnet", "azurefirewallmanagementsubnet",

@@ -53,8 +53,8 @@ struct ConnectionCut {
         noting ended: inout EndedFlows, _ enforcement: inout Enforcement
     ) {
         let flows = batch.map { (cut: CutFlow($0.entry), passages: $0.passages) }
-        // First of all: between the end of an entry and its mark a packet would open another. Where no mark can be made it
-        // ends all the same.
+        // First of all: between the end of an entry and its mark a packet would open another. Where no mark can be made
+        // it ends all the same.
         let refusal = enforcement.cut(flows.map(\.cut), table: FixedNames.table)
         outcome.unmarked = outcome.unmarked ?? refusal
         ended.note(flows)

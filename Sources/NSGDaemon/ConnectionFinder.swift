@@ -5,8 +5,8 @@ import PacketLog
 import SystemServices
 
 /// Completes allowed packets with their connections where the kernel attaches none (no
-/// `CONFIG_NETFILTER_NETLINK_GLUE_CT`): by asking conntrack for them, a batch at once. That is off the packets' way, which
-/// events of new connections would hold up. Used on the packet log's queue alone.
+/// `CONFIG_NETFILTER_NETLINK_GLUE_CT`): by asking conntrack for them, a batch at once. That is off the packets' way,
+/// which events of new connections would hold up. Used on the packet log's queue alone.
 final class ConnectionFinder: @unchecked Sendable {
     private var connections: ConntrackTable
     private static let allowed = DecisionMark.allowed.description

@@ -12,9 +12,9 @@ enum ServiceTagRefusal: Error, Sendable {
 }
 
 extension Enforcer {
-    /// Replaces the file of service tags (K3) and enforces the policy in force with it, not documents that have been edited
-    /// since and that nobody has asked to load (S10). The new file is on disk before the rules change, and takes the old one's
-    /// name after they have.
+    /// Replaces the file of service tags (K3) and enforces the policy in force with it, not documents that have been
+    /// edited since and that nobody has asked to load (S10). The new file is on disk before the rules change, and takes
+    /// the old one's name after they have.
     func updateServiceTags(_ source: SourceText) -> Result<ServiceTagUpdate, ServiceTagRefusal> {
         defer { UnusedMemory.release() }
         do throws(ConfigurationFaults) {
@@ -79,7 +79,7 @@ extension Enforcer {
         return .success(update)
     }
 
-    /// The documents in force as they are kept for a start with faulty ones, with the new file; nil where none are kept.
+    /// The documents in force as kept for a start with faulty ones, with the new file; nil where none are kept.
     private func lastGood(with source: SourceText) -> ConfigurationSources? {
         var sources = state.lastGood.sources()
         sources?.serviceTags = SourceText(name: StateFolder.serviceTagsName, bytes: source.bytes)

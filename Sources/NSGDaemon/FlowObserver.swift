@@ -14,8 +14,8 @@ import SystemServices
 
 /// Watches what the kernel decides and tracks, and writes it down. Owns the flow tracker, the logs and their followers.
 ///
-/// Sources read and decode on queues of their own and hand over to an inbox, which is worked off in pieces: between two of
-/// them the queue does what others ask of it, however much waits.
+/// Sources read and decode on queues of their own and hand over to an inbox, which is worked off in pieces: between two
+/// of them the queue does what others ask of it, however much waits.
 actor FlowObserver {
     nonisolated let executor = QueueExecutor(label: "flow log")
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
@@ -134,8 +134,8 @@ actor FlowObserver {
         self.timer = timer
     }
 
-    /// Reads the events of connections that have come by now, so that `stop()` finds the totals of what has ended. Not to
-    /// be called on this actor.
+    /// Reads the events of connections that have come by now, so that `stop()` finds the totals of what has ended. Not
+    /// to be called on this actor.
     nonisolated func drainEvents() {
         executor.queue.sync { assumeIsolated { $0.conntrackEvents } }?.drain()
     }
@@ -161,8 +161,8 @@ actor FlowObserver {
 
     // MARK: What comes in
 
-    /// Taken in the order of the calls. Where too much waits it is dropped, and shows as a gap, since the ledger holds every
-    /// decision against the kernel's counters.
+    /// Taken in the order of the calls. Where too much waits it is dropped, and shows as a gap, since the ledger holds
+    /// every decision against the kernel's counters.
     private nonisolated func handOver(_ delivery: Delivery, count: Int, isDroppable: Bool) {
         if inbox.put(delivery, count: count, isDroppable: isDroppable) { workLater() }
     }
@@ -421,8 +421,8 @@ struct ObserverClock {
         neighbours = 0
     }
 
-    /// - Parameter interval: seconds of a flow log record; live flows get their C on common ticks five of them apart, which with
-    ///   the default are Azure's five minutes.
+    /// - Parameter interval: seconds of a flow log record; live flows get their C on common ticks five of them apart,
+    ///   which with the default are Azure's five minutes.
     mutating func due(at now: Timestamp, interval length: UInt64) -> (interval: Bool, continues: Bool, neighbours: Bool)
     {
         let isIntervalDue = now.seconds / length != interval / length

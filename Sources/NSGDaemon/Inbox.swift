@@ -1,7 +1,7 @@
 import Synchronization
 
-/// What sources have handed over and nobody has worked off yet, in order. Deliveries are of many parts each, and are taken a
-/// part at a time.
+/// What sources have handed over and nobody has worked off yet, in order. Deliveries are of many parts each, and are
+/// taken a part at a time.
 final class Inbox<Delivery: Sendable>: Sendable {
     private struct State {
         var deliveries: [(delivery: Delivery, count: Int)] = []
@@ -44,8 +44,8 @@ final class Inbox<Delivery: Sendable>: Sendable {
         }
     }
 
-    /// The next delivery, and which of its parts are to be worked off now. Nil when all is done: then `put` says when to begin
-    /// again.
+    /// The next delivery, and which of its parts are to be worked off now. Nil when all is done: then `put` says when
+    /// to begin again.
     func take(atMost limit: Int) -> (delivery: Delivery, parts: Range<Int>)? {
         state.withLock { state in
             guard state.head < state.deliveries.count else {

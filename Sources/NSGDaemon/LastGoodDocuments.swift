@@ -103,8 +103,8 @@ final class LastGoodDocuments: Sendable {
         else { return nil }
         var entries: [(place: Place, file: String)] = []
         for document in documents {
-            // All or none: without one of its documents it is another policy. The file's name becomes a path: a number, and
-            // nothing else.
+            // All or none: without one of its documents it is another policy. The file's name becomes a path: a number,
+            // and nothing else.
             guard let role = document["role"]?.string, let name = document["name"]?.string,
                 let file = document["file"]?.string, let number = Int(file), Self.numbers.contains(number)
             else { return nil }

@@ -31,7 +31,7 @@ struct StateFolder: Sendable {
 
     // MARK: Evaluation of live flows
 
-    /// Whether a run ended between a change of policy and the end of the evaluation of live flows that it asked for (S6).
+    /// Whether a run ended after a change of policy and before live flows had been evaluated by the new one (S6).
     var owesEvaluation: Bool { (try? Files.read(owedEvaluation, limit: 1)) != nil }
 
     /// Stays from before the swap until all flows are evaluated.

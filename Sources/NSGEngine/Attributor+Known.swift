@@ -41,8 +41,8 @@ extension Attributor {
         return sides
     }
 
-    /// What records say of connections with a label whose packets pass these devices. Where the label does not tell, the
-    /// evaluator says which rules allowed this flow.
+    /// What records say of connections with a label whose packets pass these devices. Where the label does not tell,
+    /// the evaluator says which rules allowed this flow.
     mutating func way(entry: String?, exit: String?, label: UInt128?, flow: FlowTuple) -> FlowWay {
         let key = label.map {
             KnownSides.Way(devices: .init(entry: entry, exit: exit), label: $0, attribution: .packet)

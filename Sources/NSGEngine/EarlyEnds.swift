@@ -1,8 +1,8 @@
 import FlowLog
 import NSGModel
 
-/// Ends of connections that came before their packets, and of those that concern nobody here: an event of an end does not
-/// tell which it is. Each waits a few seconds.
+/// Ends of connections that came before their packets, and of those that concern nobody here: an event of an end does
+/// not tell which it is. Each waits a few seconds.
 struct EarlyEnds: Sendable {
     struct End: Sendable {
         var id: UInt32
@@ -10,8 +10,8 @@ struct EarlyEnds: Sendable {
         var time: Timestamp
     }
 
-    /// In the order in which they came: a connection may be over, and another of the same flow too, before either's packet
-    /// comes.
+    /// In the order in which they came: a connection may be over, and another of the same flow too, before either's
+    /// packet comes.
     private var ends: [FlowTuple: [End]] = [:]
     private var order: [(flow: FlowTuple, time: Timestamp)] = []
     /// What of `order` is gone.

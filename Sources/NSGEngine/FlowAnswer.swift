@@ -16,8 +16,8 @@ package struct FlowAnswer: Hashable, Sendable {
     private var isDropped: Bool { decision.platform.map { !$0.isExemption } ?? false }
     package var access: Access { isDropped ? .deny : decision.access }
 
-    /// Azure's answer with `stages` beside it. `ruleId` is a custom rule's id, and "" for a default rule, as recorded. Where
-    /// no rule decides none is named, and `reason` says what does.
+    /// Azure's answer with `stages` beside it. `ruleId` is a custom rule's id, and "" for a default rule, as recorded.
+    /// Where no rule decides none is named, and `reason` says what does.
     package var json: JSONValue {
         let rule = isDropped ? nil : decision.deciding?.rule
         var members: [(String, JSONValue)] = [

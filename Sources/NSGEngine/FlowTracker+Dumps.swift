@@ -1,12 +1,12 @@
 package import FlowLog
 import NSGCompiler
 
-// Everything the kernel tracks, compared with what is known (F1). A table of a million entries takes seconds to list, while
-// packets and ends go on coming: so a dump is taken in pieces, between `beginDump` and `endDump`.
+// Everything the kernel tracks, compared with what is known (F1). A table of a million entries takes seconds to list,
+// while packets and ends go on coming: so a dump is taken in pieces, between `beginDump` and `endDump`.
 extension FlowTracker {
     package enum DumpPurpose: Hashable, Sendable {
-        /// At the daemon's start: an earlier run recorded how these began. Where it ended in order, its records also tell
-        /// of all they had carried by then.
+        /// At the daemon's start: an earlier run recorded how these began. Where it ended in order, its records also
+        /// tell of all they had carried by then.
         case start(wasToldOfTotals: Bool)
         /// Something may have been missed.
         case comparison

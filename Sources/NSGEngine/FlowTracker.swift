@@ -4,9 +4,9 @@ import NSGModel
 
 /// Turns what the kernel reports into flow records: judged packets into B and D, conntrack into C and E.
 ///
-/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). An allowed packet comes with
-/// its connection, whose label says which rules allowed it. Conntrack tells how much that carried, and when it ended: of a
-/// connection that is refused by its peer before the packet comes, which waits in a batch.
+/// A decision is known by its packet alone; the packet log is the one source of B and D (F2). An allowed packet comes
+/// with its connection, whose label says which rules allowed it. Conntrack tells how much that carried, and when it
+/// ended: sometimes before the packet comes, which waits in a batch while its peer may refuse the connection.
 package struct FlowTracker: Sendable {
     package var attributor: Attributor
     var flows: [FlowKey: TrackedFlow] = [:]
@@ -112,8 +112,8 @@ package struct FlowTracker: Sendable {
         return true
     }
 
-    /// Without a connection the evaluator says which rules allowed. It may be over, so that nobody knew it when it was asked
-    /// for.
+    /// Where the packet's connection is not known, as it was over when it was asked for, the evaluator says which rules
+    /// allowed it.
     private mutating func began(
         _ packet: JudgedPacket, ending end: EarlyEnds.End?, into records: inout [FlowRecord]
     ) -> Bool {
@@ -234,8 +234,8 @@ package struct FlowTracker: Sendable {
         missed.append((key, time))
     }
 
-    /// Ends the connections that a dump did not have and whose end no event has told in time. What they carried since their
-    /// last record nobody knows.
+    /// Ends the connections that a dump did not have and whose end no event has told in time. What they carried since
+    /// their last record nobody knows.
     private mutating func endMissed(now: Timestamp, into records: inout [FlowRecord]) {
         let overdue = missed.prefix { $0.time.nanoseconds + limits.collection <= now.nanoseconds }
         guard !overdue.isEmpty else { return }

@@ -2,9 +2,9 @@ package import JSONText
 package import NSGCompiler
 import NSGModel
 
-/// `rule-numbers.jsonl` in the state folder: which number in a conntrack label is which rule (E4). A line for each number
-/// that was given or taken back, in this order, so that a change of a rule is a line at the end; of one number the last
-/// line holds.
+/// `rule-numbers.jsonl` in the state folder: which number in a conntrack label is which rule (E4). A line for each
+/// number that was given or taken back, in this order, so that a change of a rule is a line at the end; of one number
+/// the last line holds.
 package enum NumberingFile {
     private static let format = 3
 

@@ -10,8 +10,9 @@ package struct JudgedPacket: Hashable, Sendable {
     package var entryDevice: String?
     package var exitDevice: String?
     package var flow: FlowTuple
-    /// Its connection, whose flow is another where rules and conntrack see different headers: behind an authentication header
-    /// of IPv6 conntrack tracks the protocol inside (`ipv6_skip_exthdr`), while rules see AH. Nil where the kernel did not say.
+    /// Its connection, whose flow is another where rules and conntrack see different headers: behind an authentication
+    /// header of IPv6 conntrack tracks the protocol inside (`ipv6_skip_exthdr`), while rules see AH. Nil where the
+    /// kernel did not say.
     package var connection: Connection?
     /// Of the whole packet, from the IP header on.
     package var bytes: UInt64

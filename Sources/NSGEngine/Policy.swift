@@ -20,7 +20,8 @@ package struct Policy: Sendable {
     /// Nil if there are more versions of rules alive than numbers (a million).
     ///
     /// - Parameters:
-    ///   - deviceAddresses: addresses of this machine's devices by name: those of a `host` interface whose document has none (C3).
+    ///   - deviceAddresses: addresses of this machine's devices by name: those of a `host` interface whose document has
+    ///     none (C3).
     ///   - numbering: what is given already; the policy's own `numbering` continues it.
     ///   - earlier: a policy whose parts are taken over where they are the same.
     package init?(

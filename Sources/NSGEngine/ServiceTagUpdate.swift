@@ -66,8 +66,8 @@ package struct ServiceTagUpdate: Hashable, Sendable {
         warnings = Self.warnings(from: old, to: new)
     }
 
-    /// An older file is taken, as going back a week is what helps when a new one is bad; it is said aloud, as it mostly is a
-    /// mistake.
+    /// An older file is taken, as going back a week is what helps when a new one is bad; it is said aloud, as it mostly
+    /// is a mistake.
     private static func warnings(from old: ServiceTagFile?, to new: ServiceTagFile) -> [String] {
         guard let old else { return [] }
         var warnings: [String] = []

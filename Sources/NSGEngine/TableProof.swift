@@ -6,7 +6,7 @@ import Nftables
 struct TableProof {
     enum State { case unfinished, equal, differs }
 
-    /// Of the kernel's ruleset when the reading began, or after our own commits since that change nothing of what is read.
+    /// Of the kernel's ruleset when the reading began, or after commits of our own since that leave what is read alone.
     var generation: Generation
     private var chains: [ChainName]
     private var sets: [SetName]
@@ -31,7 +31,7 @@ struct TableProof {
         sets += touched.sets
     }
 
-    /// Goes on with the chains, then the sets, in no order, until told to leave. What is no longer known is passed over.
+    /// Goes on with the chains, then the sets, in no order, until told to leave. Passes over what is no longer known.
     /// - Parameter shallPause: asked after each of them.
     mutating func goOn(
         over known: Ruleset, in store: any RulesetStore, until shallPause: () -> Bool

@@ -24,9 +24,9 @@ struct TrackedFlow: Sendable {
     var predecessors: UInt8 = 0
 }
 
-/// A connection's identity: its id comes again after it, with another flow or, where the kernel happens to give it the same
-/// memory, with the same; and of a million connections a hundred share theirs with another. The flow in as few bytes as it
-/// needs.
+/// A connection's identity: its id and its flow, this in as few bytes as it needs. The id alone is none: it comes again
+/// after the connection, with another flow or, where the kernel happens to give that the same memory, with the same;
+/// and of a million connections a hundred share theirs with another.
 package struct FlowKey: Hashable, Sendable {
     package let id: UInt32
     private let sourcePort: UInt16

@@ -35,8 +35,8 @@ package struct Evaluator: Sendable {
     ) -> PlatformVerdict? {
         let estate = book.estate
         let isForeign = bindings[interface].map { estate.dropsAsForeign(flow, at: $0, direction) } ?? false
-        // What a guest sends is checked before anything else; what is for it behind what keeps its link alive, of which much
-        // goes to groups and to all.
+        // What a guest sends is checked before anything else. What is for it is checked after what keeps its link
+        // alive, much of which goes to groups and to all.
         if isForeign, direction == .outbound { return .foreignAddress }
         if !isForwarded, Exemption.covers(flow, direction) { return .link }
         if isForeign { return .foreignAddress }

@@ -1,8 +1,8 @@
 package import NetworkTypes
 
-/// `enableIPForwarding: false` on a guest: it neither sends with an address that is not its own nor receives what is for
-/// another (S13). What keeps a link alive is exempt: DHCP, duplicate address detection, neighbour discovery and group
-/// membership.
+/// `enableIPForwarding: false` on a guest: it neither sends with an address that is not its own nor receives what is
+/// for another (S13). What keeps a link alive is exempt: DHCP, duplicate address detection, neighbour discovery and
+/// group membership.
 package enum AddressGuard {
     /// Messages that a guest may send though their source is not one of its addresses.
     package struct LinkMessages: Hashable, Sendable {
@@ -52,8 +52,8 @@ extension AddressGuard.LinkMessages {
 }
 
 extension Estate {
-    /// The addresses that a binding holds its guest to; nil where it does not: on a `host`, where the machine routes, and
-    /// where the document leaves an address open.
+    /// The addresses that a binding holds its guest to; nil where it does not: on a `host`, where the machine routes,
+    /// and where the document leaves an address open.
     package func guardedAddresses(of binding: Binding) -> [IPAddress]? {
         guard binding.attachment == .guest, let interface = networkInterfaces[binding.networkInterface],
             !interface.enableIPForwarding, interface.ipConfigurations.allSatisfy({ $0.address != nil })
@@ -61,8 +61,8 @@ extension Estate {
         return interface.addresses
     }
 
-    /// The destinations of the packets that the rules of an inbound list are asked about at a binding: all others are dropped
-    /// before. Nil where there are no others.
+    /// The destinations of the packets that the rules of an inbound list are asked about at a binding: all others are
+    /// dropped before. Nil where there are no others.
     package func destinationsAtRules(of binding: Binding) -> AddressSet? {
         guardedAddresses(of: binding).map { AddressSet($0.map { IPPrefix($0) }) }
     }

@@ -127,8 +127,8 @@ extension SecurityRule {
     }
 
     /// What stands at the end of a list of admin rules, so that it ends in a rule that matches everything as every list
-    /// does: no admin rule matched, on to the security groups. It has no name, as Azure has no such rule, and its priority
-    /// is shown nowhere.
+    /// does: no admin rule matched, on to the security groups. It has no name, as Azure has no such rule, and its
+    /// priority is shown nowhere.
     package static func noAdminRule(of manager: ResourceID, _ direction: Direction) -> SecurityRule {
         SecurityRule(
             id: manager, owner: manager, name: "", protocol: .any, source: .any, sourcePorts: [.any],

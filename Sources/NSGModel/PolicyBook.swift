@@ -15,9 +15,9 @@ package struct PolicyBook: Sendable {
     /// O(interfaces + rules of each group and of each distinct list).
     package init(_ estate: Estate) { self.init(estate, after: nil) }
 
-    /// The same book, in which whatever is as it was in an earlier one is that one's: lists with their storage and version
-    /// (`PolicyList.Version`), and of other lists each rule. O(interfaces + rules of what differs); groups whose rules are
-    /// equal but not of one storage are compared.
+    /// The same book, in which whatever is as it was in an earlier one is that one's: lists with their storage and
+    /// version (`PolicyList.Version`), and of other lists each rule. O(interfaces + rules of what differs); groups
+    /// whose rules are equal but not of one storage are compared.
     package init(_ estate: Estate, after earlier: PolicyBook?) {
         self.estate = estate
         expansion = ScopeExpansion(estate, after: earlier?.expansion)
@@ -52,8 +52,8 @@ package struct PolicyBook: Sendable {
         var isDiverted: Bool
     }
 
-    /// The lists a first packet meets at an interface, in order (S2): admin rules, then inbound subnet and NIC, outbound
-    /// NIC and subnet. A level without rules is absent.
+    /// The lists a first packet meets at an interface, in order (S2): admin rules, then inbound subnet and NIC,
+    /// outbound NIC and subnet. A level without rules is absent.
     package func lists(of interface: ResourceID, _ direction: Direction) -> [PolicyList] {
         (keys[interface]?[direction] ?? []).compactMap { lists[$0] }
     }

@@ -16,8 +16,8 @@ package struct ResolvedRule: Hashable, Sendable {
     package var sourcePorts: IntervalSet<UInt16>
     package var destination: AddressSet
     package var destinationPorts: IntervalSet<UInt16>
-    /// Of a side that lists several items (`AddressScope.either`): what it is the union of. Parts may overlap. Empty for
-    /// other sides.
+    /// Of a side that lists several items (`AddressScope.either`): what it is the union of. Parts may overlap. Empty
+    /// for other sides.
     package var sourceParts: [AddressPart]
     package var destinationParts: [AddressPart]
 
@@ -61,8 +61,8 @@ package struct PolicyList: Hashable, Sendable {
         package var memberships: [ResourceID]
     }
 
-    /// Tells a list from those of other policies. Lists of one version have the same key, and rules that are equal but for
-    /// descriptions and places in documents; what is made of a list's meaning can be kept by its version.
+    /// Tells a list from those of other policies. Lists of one version have the same key, and rules that are equal but
+    /// for descriptions and places in documents; what is made of a list's meaning can be kept by its version.
     package final class Version: Hashable, Sendable {
         fileprivate init() {}
         package static func == (left: Version, right: Version) -> Bool { left === right }

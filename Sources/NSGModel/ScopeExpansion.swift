@@ -18,7 +18,7 @@ struct ScopeExpansion: Sendable {
         }
     }
 
-    /// - Parameter earlier: that of an estate before this one, whose tags need no sorting again where they are the same.
+    /// - Parameter earlier: that of an estate before this one; tags that are the same there need no sorting again.
     init(_ estate: Estate, after earlier: ScopeExpansion?) {
         self.estate = estate
         members = estate.membersOfApplicationSecurityGroups
@@ -60,8 +60,8 @@ struct ScopeExpansion: Sendable {
 
     mutating func resolved(_ rule: SecurityRule, in network: VirtualNetwork) -> ResolvedRule {
         var ports = Self.ports(rule.destinationPorts)
-        // The tag stands for 168.63.129.16:53. It is the only item of its side: a document that lists it beside others is
-        // refused, as one set of ports could not hold for both.
+        // The tag stands for 168.63.129.16:53. It is the only item of its side: a document that lists it beside others
+        // is refused, as one set of ports could not hold for both.
         if rule.destination == .serviceTag(.azurePlatformDNS) { ports = ports.intersection(IntervalSet([53...53])) }
         return ResolvedRule(
             rule: rule, source: addresses(rule.source, in: network),

@@ -171,7 +171,7 @@ package struct SecurityRule: Sendable {
 
     /// Nil where it is what owner, kind and name make it.
     package var writtenID: ResourceID? { content.writtenID }
-    /// As written, or made of the owner's: most are, and with ten thousand rules the texts would be most of what they take.
+    /// As written, or made of the owner's, as most are: of ten thousand rules the texts would take most of the memory.
     package var id: ResourceID { content.writtenID ?? Self.id(name, kind, in: owner) ?? owner }
 
     /// Nil for what belongs to nothing that has an id.

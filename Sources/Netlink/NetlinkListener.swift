@@ -26,7 +26,7 @@ package final class NetlinkListener<State>: Sendable {
         queue.async { [core] in body(&core.state) }
     }
 
-    /// Reads what the socket holds by now; all of it has been handed over when this returns. Not to be called on the queue.
+    /// Reads what the socket holds by now, and returns when all of it is handed over. Not to be called on the queue.
     package func drain() {
         queue.sync { [core] in
             // Bounded, should messages come faster than they are read.

@@ -32,9 +32,9 @@ extension NetlinkSocket {
         }
     }
 
-    /// Sends requests in one datagram, of which the kernel carries out each by itself, in order, and answers those that it
-    /// refuses. Gives their answers by the requests' indexes. `EINTR` says that answers were lost and that all but what
-    /// was refused has been done.
+    /// Sends requests in one datagram, of which the kernel carries out each by itself, in order, and answers those that
+    /// it refuses. Gives their answers by the requests' indexes. `EINTR` says that answers were lost and that all but
+    /// what was refused has been done.
     /// - Parameter requests: at least one; their sequence numbers, and whether they are acknowledged, are set here.
     package mutating func requests(
         _ requests: [[UInt8]], doing operation: String

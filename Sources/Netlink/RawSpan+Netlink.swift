@@ -1,9 +1,9 @@
 package import NetworkTypes
 
-// Attributes read where they lie, for messages that come by the hundred thousand: `NetlinkAttributes` counts references for
-// each attribute it gives.
+// Attributes read where they lie, for messages that come by the hundred thousand: `NetlinkAttributes` counts references
+// for each attribute it gives.
 extension RawSpan {
-    /// Hands over the attributes in order, each with its payload. Ends at the first that is cut or states a wrong length.
+    /// Hands over the attributes in order, each with its payload. Ends at the first that is cut or of a wrong length.
     package func forEachAttribute(from start: Int = 0, _ body: (_ type: UInt16, _ payload: RawSpan) -> Void) {
         var offset = start
         while let length = hostUInt16(at: offset).map(Int.init), length >= 4, length <= byteCount - offset,

@@ -9,8 +9,8 @@
 package struct Change: Hashable, Sendable {
     /// What packets enter by, with every trampoline accepting; only where it is missing.
     package var skeleton: [Operation] = []
-    /// New chains and sets that nothing in force refers to, and what changes in paired sets that nothing looks into; may
-    /// be cut into any number of transactions, in this order.
+    /// New chains and sets that nothing in force refers to, and what changes in paired sets that nothing looks into;
+    /// may be cut into any number of transactions, in this order.
     package var build: [Operation] = []
     /// One transaction.
     package var swap: [Operation] = []
@@ -18,8 +18,8 @@ package struct Change: Hashable, Sendable {
     /// at least 100 ms after the swap, and only after it. May be cut like `build`.
     package var sweep: [Operation] = []
 
-    /// What the kernel holds when all of it is done: the wanted ruleset, under the names that are in force, and the twins
-    /// of paired sets. Shares its storage with the wanted one.
+    /// What the kernel holds when all of it is done: the wanted ruleset, under the names that are in force, and the
+    /// twins of paired sets. Shares its storage with the wanted one.
     package private(set) var result: Ruleset
     /// Sets in it that no rule looks into.
     package private(set) var spares: Set<SetName>
@@ -59,8 +59,9 @@ package struct Change: Hashable, Sendable {
         addSets(plain, besides: old, facts)
         for set in edits { build += set.making }
         addChains(difference.newChains.filter { !entered.contains($0.name) }, plain)
-        // The kernel goes through a map for each rule that it binds to it, and some of these are large. One that is left half
-        // filled can be filled up, whatever rules look into it; others must not be in use before they are whole.
+        // The kernel goes through a map for each rule that it binds to it, and some of these maps are large. One of
+        // a pair that is left half filled can be filled up later, whatever rules look into it; a plain one must be
+        // whole before a rule does.
         for set in edits { build += set.filling }
         changeChains(difference.changedChains, facts)
         moveBaseChains(difference.changedChains)
@@ -85,9 +86,7 @@ package struct Change: Hashable, Sendable {
         var pending = Array(reached)
         while let name = pending.popLast() {
             guard !name.isTrampoline, let chain = ruleset.chains[name] else { continue }
-            for case .verdict(let verdict) in chain.rules.flatMap(\.steps) {
-                if let target = verdict.target, reached.insert(target).inserted { pending.append(target) }
-            }
+            for target in chain.targets where reached.insert(target).inserted { pending.append(target) }
         }
         return reached
     }
@@ -144,8 +143,12 @@ package struct Change: Hashable, Sendable {
     /// What a trampoline holds before its first swap.
     private static let open = Rule(.verdict(.accept))
 
-    /// Chains with names of their own. One that no packet comes to was left behind, half filled, by a change that was
-    /// interrupted, whatever else that left behind leads to it.
+    /// Chains with names of their own, which cannot be built beside. Nothing here bounds how many of their rules the
+    /// swap edits: there are few in a list's trunk and in an interface's chain, and a swap that does not fit the
+    /// socket's buffer is refused before it is sent (`KernelLimits`).
+    ///
+    /// One that no packet comes to was left behind, half filled, by a change that was interrupted, whatever else that
+    /// left behind leads to it.
     private mutating func changeChains(_ changed: [(old: Chain, new: Chain)], _ facts: TableFacts) {
         for (present, chain) in changed where present.attachpoint == chain.attachpoint {
             if chain.attachpoint == nil, !chain.name.isTrampoline, !facts.isReached(chain.name) {
@@ -169,9 +172,7 @@ package struct Change: Hashable, Sendable {
     private mutating func openBaseChains(of old: Ruleset, absentFrom wanted: Ruleset) {
         var targets: Set<ChainName> = []
         for chain in old.chains.values where chain.attachpoint != nil && wanted.chains[chain.name] == nil {
-            for case .verdict(let verdict) in chain.rules.flatMap(\.steps) {
-                if let target = verdict.target { targets.insert(target) }
-            }
+            targets.formUnion(chain.targets)
         }
         for name in targets.sorted() where name.isTrampoline && wanted.chains[name] == nil {
             guard let rules = old.chains[name]?.rules, !rules.isEmpty, rules != [Self.open] else { continue }
@@ -179,8 +180,8 @@ package struct Change: Hashable, Sendable {
         }
     }
 
-    /// - Parameter spares: sets that stay, though no rule looks into them. They are brought up to date once no rule of a
-    ///   dead chain names them any more, and before the chains go that they have led to.
+    /// - Parameter spares: sets that stay, though no rule looks into them. They are brought up to date once no rule of
+    ///   a dead chain names them any more, and before the chains go that they have led to.
     private mutating func sweepObjects(
         _ difference: RulesetDifference, bringing spares: [NamedSet], of old: Ruleset
     ) {

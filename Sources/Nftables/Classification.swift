@@ -1,5 +1,6 @@
-/// An address's class, and what the class's packets of one protocol and port meet, through four maps: what the last of them
-/// holds. A packet that `points` does not hold is looked up in `ranges` by its class, one that it holds by what that gave.
+/// Four maps one after the other, of which the last says what a packet meets: from its address to a class, then from
+/// the class, the protocol and the port to an outcome. A packet that `points` does not hold is looked up in `ranges` by
+/// its class, one that it holds by what `points` gave.
 package struct Classification: Hashable, Sendable {
     /// One of the four address fields.
     package var address: Field
@@ -9,8 +10,8 @@ package struct Classification: Hashable, Sendable {
     package var protocolNumber: UInt8?
     /// Whether the destination port is looked up; else `noPort` stands for it.
     package var readsPort: Bool
-    /// From class, protocol and port (`key`) to numbers of points, `noPoint` for all else (`SetKey.catchAll`); nil where
-    /// nothing is a point.
+    /// From class, protocol and port (`key`) to numbers of points, `noPoint` for all else (`SetKey.catchAll`); nil
+    /// where nothing is a point.
     package var points: SetName?
     /// From the number of a point, class, protocol and port (`key`) to numbers of outcomes.
     package var ranges: SetName
@@ -40,8 +41,9 @@ package struct Classification: Hashable, Sendable {
     package static let rangeType = KeyType.integer(width: 16)
     package static let outcomeType = KeyType.integer(width: 4)
 
-    /// A key of `points`, as three registers of 4 bytes hold it: the class; the protocol in the first byte; the port in the
-    /// first two, nil for `noPort`. The same number is the key of `ranges`, of four registers, where there is no point.
+    /// A key of `points`, as three registers of 4 bytes hold it: the class; the protocol in the first byte; the port in
+    /// the first two, nil for `noPort`. The same number is the key of `ranges`, of four registers, where there is no
+    /// point.
     package static func key(class number: UInt32, protocol protocolNumber: UInt8, port: UInt16?) -> UInt128 {
         let last = port.map { UInt32($0) << 16 } ?? noPort
         return UInt128(number) << 64 | UInt128(protocolNumber) << 56 | UInt128(last)

@@ -1,7 +1,7 @@
 package import NetworkTypes
 
-/// What a kernel takes, as far as that can be said before anything is sent. A change that does not fit is refused whole,
-/// with the number, the limit, and the object that is too large; the policy in force stays.
+/// What a kernel takes, as far as that can be said before anything is sent. A change that does not fit is refused
+/// whole, with the number, the limit, and the object that is too large; the policy in force stays.
 package struct KernelLimits: Sendable {
     /// That one transaction may have: what the socket's send buffer takes in.
     package var transactionBytes: Int
@@ -28,7 +28,7 @@ package struct KernelLimits: Sendable {
     package func check(
         _ change: Change, size: ([Operation]) throws(KernelError) -> Int
     ) throws(KernelError) {
-        for operations in [change.skeleton, change.build, change.swap] {
+        for operations in [change.skeleton, change.build, change.swap, change.sweep] {
             for operation in operations { try Self.check(operation) }
         }
         try Self.checkDepth(of: change)
@@ -56,7 +56,8 @@ package struct KernelLimits: Sendable {
     }
 
     private static func check(_ rule: Rule, in chain: ChainName) throws(KernelError) {
-        // None takes more than six expressions but for a look-up of many fields, with one for each.
+        // No step takes more than 20: a look-up one for each field, of which the kernel's 16 registers hold as many,
+        // and one beside; others take less.
         if rule.steps.count > expressionsPerRule / 20 {
             let count = rule.steps.reduce(0) { $0 + $1.mostExpressions }
             try check(
@@ -83,8 +84,8 @@ package struct KernelLimits: Sendable {
 
     // MARK: Whole
 
-    /// Only of a change that makes many chains, as it looks at all of the table; of another the kernel itself refuses the
-    /// swap (`EMLINK`).
+    /// Only of a change that makes many chains, as it looks at all of the table; of another the kernel itself refuses
+    /// the swap (`EMLINK`).
     private static func checkDepth(of change: Change) throws(KernelError) {
         let ruleset = change.result
         guard !change.build.isEmpty, change.build.count > 256 || ruleset.chains.count <= 1024 else { return }
@@ -136,69 +137,5 @@ extension Step {
         case .lookup, .dispatch, .setLabel: 2
         case .counter, .log, .setTimeout, .verdict: 1
         }
-    }
-}
-
-extension Change {
-    /// What the kernel takes to hold what is added, in bytes, with room for a transaction, and the set or chain that
-    /// takes most of it. By measurement on Linux 6.18 (20,000 chains, 50,000 rules, 10,000 counters and 100,000 intervals
-    /// took 50 MB of slabs), rounded up.
-    package var kernelMemory: (bytes: Int, largest: String?) {
-        var bytes = 0
-        var largest: (bytes: Int, what: String?) = (0, nil)
-        for operations in [skeleton, build, swap, sweep] {
-            for operation in operations {
-                switch operation {
-                case .addChain: bytes += 768
-                case .addRule, .insertRule: bytes += 448
-                case .addCounter: bytes += 448
-                case .addSet: bytes += 1024
-                case .addElements(let elements, let set):
-                    let size = elements.count * (set.isInterval ? 256 : 128)
-                    bytes += size
-                    if size > largest.bytes { largest = (size, "\(set.kindText) \(set.name)") }
-                default: break
-                }
-            }
-        }
-        return (bytes, largest.what)
-    }
-}
-
-/// How deep chains lead to one another; each is looked at once.
-private struct DepthWalk {
-    private let ruleset: Ruleset
-    private var known: [ChainName: Int] = [:]
-    private(set) var culprit: ChainName?
-
-    init(_ ruleset: Ruleset) { self.ruleset = ruleset }
-
-    /// Nil for a circle, or for a way that is much longer than the kernel allows.
-    mutating func depth(below name: ChainName, at level: Int) -> Int? {
-        if let depth = known[name] { return depth }
-        guard level <= 2 * KernelLimits.depth else {
-            culprit = name
-            return nil
-        }
-        var deepest = 0
-        for rule in ruleset.chains[name]?.rules ?? [] {
-            for step in rule.steps {
-                switch step {
-                case .verdict(let verdict):
-                    guard let target = verdict.target else { continue }
-                    guard let below = depth(below: target, at: level + 1) else { return nil }
-                    deepest = max(deepest, below + 1)
-                case .dispatch, .classify:
-                    for element in step.verdictMap.flatMap({ ruleset.sets[$0] })?.elements ?? [] {
-                        guard let target = element.verdict?.target else { continue }
-                        guard let below = depth(below: target, at: level + 1) else { return nil }
-                        deepest = max(deepest, below + 1)
-                    }
-                case .match, .lookup, .membership, .counter, .setLabel, .log, .setTimeout: break
-                }
-            }
-        }
-        known[name] = deepest
-        return deepest
     }
 }

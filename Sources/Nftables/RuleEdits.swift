@@ -1,5 +1,5 @@
-/// The fewest rules to add, replace and delete that make one chain of another. Rules that stay keep their place in the
-/// kernel.
+/// Rules to add, replace and delete that make one chain of another. As many stay as can (`CommonSubsequence`), at their
+/// place in the kernel.
 struct RuleEdits {
     private struct Edit {
         /// Where in the old chain.
@@ -12,29 +12,14 @@ struct RuleEdits {
 
     private var edits: [Edit] = []
 
-    /// O((n + d) d) for d differences.
+    /// O(n log n).
     init(from old: [Rule], to new: [Rule]) {
-        var removed: Set<Int> = []
-        var inserted: [Int: Rule] = [:]
-        for change in new.difference(from: old) {
-            switch change {
-            case .remove(let offset, _, _): removed.insert(offset)
-            case .insert(let offset, let rule, _): inserted[offset] = rule
-            }
-        }
         var (from, to) = (0, 0)
-        while from <= old.count {
-            var rules: [Rule] = []
-            while let rule = inserted[to] {
-                rules.append(rule)
-                to += 1
-            }
-            let start = from
-            while removed.contains(from) { from += 1 }
-            append(rules[...], inPlaceOf: start..<from)
-            from += 1
-            to += 1
+        for place in CommonSubsequence(of: old, new).places {
+            append(new[to..<place.new], inPlaceOf: from..<place.old)
+            (from, to) = (place.old + 1, place.new + 1)
         }
+        append(new[to...], inPlaceOf: from..<old.count)
     }
 
     /// Rule by rule as far as both go, so that as many as can be are replaced.
@@ -49,16 +34,6 @@ struct RuleEdits {
             edits.append(Edit(index: index, deletes: true, rules: Array(taken)))
             rest = rest.dropFirst(taken.count)
         }
-    }
-
-    /// False where there are certainly more than `limit`: more rules that only one of the two has. O(n).
-    static func mayBeFew(from old: [Rule], to new: [Rule], atMost limit: Int) -> Bool {
-        var counts: [Rule: Int] = [:]
-        for rule in old { counts[rule, default: 0] += 1 }
-        for rule in new { counts[rule, default: 0] -= 1 }
-        let gone = counts.values.reduce(0) { $0 + max($1, 0) }
-        let come = counts.values.reduce(0) { $0 + max(-$1, 0) }
-        return max(gone, come) <= limit
     }
 
     /// How many operations.

@@ -1,7 +1,7 @@
 import NetworkTypes
 
-// Everything prints as nft reads it (`nft -f`), in the form in which `nft list` prints it; but for a look-up through several
-// maps (`Classification`), of which nft shows a part and reads none.
+// Everything prints as nft reads it (`nft -f`), in the form in which `nft list` prints it; but for a look-up through
+// several maps (`Classification`), of which nft shows a part and reads none.
 
 extension Ruleset: CustomStringConvertible {
     /// The whole table. Chains are declared first, since maps and rules may name any of them.

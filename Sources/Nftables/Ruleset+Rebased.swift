@@ -15,13 +15,13 @@ extension Ruleset {
         var rebased = self
         let mentioned = mentions?() ?? self.mentions
         let mentionedBefore = facts.mentions
-        let edits = edits(of: old, trampolines, mentioned, mentionedBefore)
+        let edited = edited(of: old, trampolines, mentioned, mentionedBefore)
         for trampoline in trampolines {
             guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1 else {
                 continue
             }
-            if let edit = edits[trampoline] {
-                rebased.rename(target, edit.chain, for: trampoline)
+            if let present = edited[trampoline] {
+                rebased.rename(target, present, for: trampoline)
             } else if let squatter = old.chains[target], squatter.rules != chain.rules, mentionedBefore[target] != nil {
                 rebased.rename(target, freeName(for: target, besides: old), for: trampoline)
             }
@@ -38,46 +38,26 @@ extension Ruleset {
         return goal == nil && old.chains[target] == nil
     }
 
-    /// A chain in force that becomes a wanted one by so many operations.
-    private typealias ChainEdit = (chain: ChainName, count: Int)
-
-    /// By the trampolines that lead to the wanted chains; those alone that shall be edited.
-    private func edits(
+    /// Chains in force that shall be edited to become wanted ones, by the trampolines that lead to these.
+    private func edited(
         of old: Ruleset, _ trampolines: [ChainName], _ mentioned: [ChainName: Int],
         _ mentionedBefore: [ChainName: Int]
-    ) -> [ChainName: ChainEdit] {
-        var edits: [ChainName: ChainEdit] = [:]
+    ) -> [ChainName: ChainName] {
+        var edited: [ChainName: ChainName] = [:]
         for trampoline in trampolines {
             guard let target = goal(of: trampoline), let chain = chains[target], mentioned[target] == 1,
                 let present = old.chains[old.goal(of: trampoline) ?? target], present.name.stem == target.stem,
                 old.chains[target] == nil || present.name == target,
                 chains[present.name] == nil || present.name == target, mentionedBefore[present.name, default: 0] <= 1,
-                RuleEdits.mayBeFew(from: present.rules, to: chain.rules, atMost: Self.mostEditsOfChain)
+                RuleEdits(from: present.rules, to: chain.rules).count <= Self.mostEdits
             else { continue }
-            let count = RuleEdits(from: present.rules, to: chain.rules).count
-            if count <= Self.mostEditsOfChain { edits[trampoline] = (present.name, count) }
+            edited[trampoline] = present.name
         }
-        return Self.bounded(edits)
+        return edited
     }
 
-    /// Without those of most operations, as far as the sum is too large. A chain that is built beside costs the swap one.
-    private static func bounded(_ edits: [ChainName: ChainEdit]) -> [ChainName: ChainEdit] {
-        var edits = edits
-        var sum = edits.values.reduce(0) { $0 + $1.count }
-        let most = edits.filter { $0.value.count > 1 }
-            .sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
-        for (trampoline, edit) in most {
-            if sum <= mostEdits { break }
-            edits[trampoline] = nil
-            sum -= edit.count - 1
-        }
-        return edits
-    }
-
-    /// Beyond this a chain is built beside, and so are those that change most where all together exceed the second
-    /// bound: a swap has to fit one transaction, during which the kernel commits nothing else.
-    private static let mostEditsOfChain = 64
-    private static let mostEdits = 1000
+    /// Beyond this a chain is built beside, which costs the swap one operation.
+    private static let mostEdits = 64
 
     func goal(of trampoline: ChainName) -> ChainName? {
         guard let rules = chains[trampoline]?.rules, rules.count == 1,

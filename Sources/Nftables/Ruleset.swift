@@ -64,23 +64,23 @@ package enum SetKey: Hashable, Sendable {
     case catchAll
 }
 
-/// A named set, or a map from keys to verdicts or numbers. Elements are ascending (`SetKey.<`), those of an interval set disjoint;
-/// we merge them ourselves and never ask the kernel to (`auto-merge`).
+/// A named set, or a map from keys to verdicts or numbers. Elements are ascending (`SetKey.<`), those of an interval
+/// set disjoint; we merge them ourselves and never ask the kernel to (`auto-merge`).
 package struct NamedSet: Hashable, Sendable {
     package let name: SetName
     package var keyType: KeyType
     package var isInterval: Bool
     package var values: Values
-    /// Elements come and go by themselves (`NFT_SET_TIMEOUT`): they are no part of the ruleset, neither compared nor read
-    /// back, and `elements` is empty.
+    /// Elements come and go by themselves (`NFT_SET_TIMEOUT`): they are no part of the ruleset, neither compared nor
+    /// read back, and `elements` is empty.
     package var expires: Bool
     /// Large, and changes a little now and then: the kernel holds it twice, so that a change of its elements sends only
     /// the difference and yet no packet meets half of it (`PairedSets`). Only in a wanted ruleset, of a set whose name
     /// does not depend on its content; what is read back never is. Not for sets that expire.
     package var isPaired: Bool
     package var elements: [SetElement]
-    /// For how many elements the kernel makes room, and how many it takes at most; nil: it takes any number, and makes room
-    /// as they come. Of hash tables alone, and only of what the kernel holds or is to make (`PairedSets`).
+    /// For how many elements the kernel makes room, and how many it takes at most; nil: it takes any number, and makes
+    /// room as they come. Of hash tables alone, and only of what the kernel holds or is to make (`PairedSets`).
     package var capacity: Int?
 
     package init(

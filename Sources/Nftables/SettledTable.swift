@@ -1,5 +1,5 @@
-/// What the kernel's table holds once a change has been carried out to its end by ourselves: the wanted ruleset, and the
-/// idle ones of paired sets. The next change is planned from the parts that differ alone.
+/// What the kernel's table holds once a change has been carried out to its end by ourselves: the wanted ruleset, and
+/// the idle ones of paired sets. The next change is planned from the parts that differ alone.
 package struct SettledTable: Sendable {
     package private(set) var ruleset: Ruleset
     private var wanted: ComposedRuleset
@@ -13,8 +13,8 @@ package struct SettledTable: Sendable {
         self.wanted = wanted
     }
 
-    /// Becomes what there is once the returned change has been carried out: the same change as from the whole ruleset to the
-    /// wanted one, found by a look at the parts that differ. O(parts + objects of those that differ).
+    /// Becomes what there is once the returned change has been carried out: the same change as from the whole ruleset
+    /// to the wanted one, found by a look at the parts that differ. O(parts + objects of those that differ).
     package mutating func change(to next: ComposedRuleset) -> Change {
         var change: Change
         if let concern = concern(of: next) {

@@ -13,12 +13,8 @@ private struct RulesetIndex {
         for chain in ruleset.chains.values {
             for rule in chain.rules {
                 for step in rule.steps {
-                    switch step {
-                    case .lookup(_, let name), .membership(_, let name, _), .dispatch(_, let name): sets.insert(name)
-                    case .classify(let classification): sets.formUnion(classification.sets)
-                    case .setTimeout(let name): timeouts.insert(name)
-                    case .match, .counter, .setLabel, .log, .verdict: break
-                    }
+                    for name in step.sets { sets.insert(name) }
+                    if case .setTimeout(let name) = step { timeouts.insert(name) }
                 }
             }
         }
@@ -31,8 +27,8 @@ private struct RulesetIndex {
 /// What there is to know of a table in force, derived when it is first asked for.
 final class TableFacts {
     private let ruleset: Ruleset
-    /// Of a table that we have left settled: sets that no rule looks into. Packets come to all else, as the compiler makes
-    /// nothing that they do not come to; were there such a thing, it would be changed like one in use.
+    /// Of a table that we have left settled: sets that no rule looks into. Packets come to all else, as the compiler
+    /// makes nothing that they do not come to; were there such a thing, it would be changed like one in use.
     private let spares: Set<SetName>?
     private lazy var index = RulesetIndex(of: ruleset)
     /// How often each chain is named by a rule or a map.
@@ -68,18 +64,10 @@ extension Ruleset {
     var mentions: [ChainName: Int] {
         var counts: [ChainName: Int] = [:]
         for chain in chains.values {
-            for rule in chain.rules {
-                for step in rule.steps {
-                    if case .verdict(let verdict) = step, let target = verdict.target {
-                        counts[target, default: 0] += 1
-                    }
-                }
-            }
+            for target in chain.targets { counts[target, default: 0] += 1 }
         }
-        for set in sets.values where set.isVerdictMap {
-            for element in set.elements {
-                if let target = element.verdict?.target { counts[target, default: 0] += 1 }
-            }
+        for set in sets.values {
+            for target in set.targets { counts[target, default: 0] += 1 }
         }
         return counts
     }
@@ -98,12 +86,8 @@ extension Ruleset {
                         continue
                     }
                     for name in step.sets {
-                        guard sets.insert(name).inserted, let set = self.sets[name], set.isVerdictMap else { continue }
-                        for element in set.elements {
-                            if let target = element.verdict?.target, reached.insert(target).inserted {
-                                pending.append(target)
-                            }
-                        }
+                        guard sets.insert(name).inserted, let set = self.sets[name] else { continue }
+                        for target in set.targets where reached.insert(target).inserted { pending.append(target) }
                     }
                 }
             }

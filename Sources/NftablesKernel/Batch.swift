@@ -57,8 +57,8 @@ struct Batch {
         pad()
     }
 
-    /// Takes the last message away, and gives a batch that begins with it and is numbered from behind this one's end. The
-    /// batch that is left must not be empty.
+    /// Takes the last message away, and gives a batch that begins with it and is numbered from behind this one's end.
+    /// The batch that is left must not be empty.
     mutating func splitOffLast() -> Batch {
         precondition(owners.count > 1, "nothing would be left")
         let owner = owners.removeLast()

@@ -2,15 +2,15 @@ internal import CNftnl
 internal import NetworkTypes
 internal import Nftables
 
-// Four look-ups in one rule. The key of `ranges` lies in words 3 to 6: the point, the class, the protocol and the port, each
-// in a word whose rest the kernel fills with zeros; that of `points` is the last three of them. A number has 8 bytes, of which
-// the first 4 are zeros and go into the word before: that of the class into word 3, which so is "no point" already; that
-// of the point into word 2. The outcome goes where the address was.
+// Four look-ups in one rule. The key of `ranges` lies in words 3 to 6: the point, the class, the protocol and the port,
+// each in a word whose rest the kernel fills with zeros; that of `points` is the last three of them. A number has 8
+// bytes, of which the first 4 are zeros and go into the word before: that of the class into word 3, which so is "no
+// point" already; that of the point into word 2. The outcome goes where the address was.
 //
-// nft 1.0.6 knows no length of what a map gives, and aborts (`netlink_parse_concat_expr`) where it lists a look-up of a key in
-// which it sees that. It takes a map to write the first word of a number alone. So zeros are loaded into word 4 before the
-// class is written there, and into word 3 behind that; and of the whole nft shows what it sees where the outcome is: the
-// address (`ip saddr vmap @outcomes`).
+// nft 1.0.6 knows no length of what a map gives, and aborts (`netlink_parse_concat_expr`) where it lists a look-up of a
+// key in which it sees that. It takes a map to write the first word of a number alone. So zeros are loaded into word 4
+// before the class is written there, and into word 3 behind that; and of the whole nft shows what it sees where the
+// outcome is: the address (`ip saddr vmap @outcomes`).
 
 extension Classification {
     private static let (pointRegister, classRegister) = (Register(word: 3), Register(word: 4))

@@ -27,8 +27,8 @@ struct Register: Hashable, Sendable {
 }
 
 /// One instruction of the kernel's rule machine, as far as our rules use it. Data goes through register 1, but for the
-/// fields of a concatenation, which lie one behind the other from there on, and for those of a `Classification`. Prints as `nft --debug=netlink` does. Bytes
-/// are as they lie in the register.
+/// fields of a concatenation, which lie one behind the other from there on, and for those of a `Classification`. Prints
+/// as `nft --debug=netlink` does. Bytes are as they lie in the register.
 enum Expression: Hashable, Sendable {
     /// `base` is `NFT_PAYLOAD_NETWORK_HEADER` or `NFT_PAYLOAD_TRANSPORT_HEADER`.
     case payload(base: UInt32, offset: UInt32, length: UInt32, into: Register = .first)

@@ -164,8 +164,8 @@ extension KernelRulesetStore {
     }
 
     /// The rules of chains, a request for each: in a dump of a table's rules the kernel goes over all that it has given
-    /// already each time it fills a buffer, which is quadratic. One request at a time, as an answer takes a second buffer
-    /// that says no more than that it is over, until when the kernel refuses the next (`EBUSY`).
+    /// already each time it fills a buffer, which is quadratic. One request at a time: until the second buffer of an
+    /// answer, which says no more than that it is over, has been read, the kernel refuses the next (`EBUSY`).
     func readRules(
         of chains: [ChainName], table: String, _ reader: inout ExpressionReader
     ) throws(KernelError) -> [ChainName: [Rule]] {

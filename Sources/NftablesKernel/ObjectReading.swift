@@ -6,7 +6,7 @@ internal import Nftables
 // none of ours and says so, so that a comparison shows it.
 
 extension Chain {
-    /// Nil without a name. A base chain that is not of type filter with policy accept has a place that none of ours has.
+    /// Nil without a name. A base chain that is not of type filter with policy accept has a place unlike any of ours.
     init?(reading attributes: NetlinkAttributes) {
         guard let name = attributes.first(NFTA_CHAIN_NAME)?.string else { return nil }
         guard let hook = attributes.first(NFTA_CHAIN_HOOK)?.nested else {
@@ -74,7 +74,7 @@ extension ExpressionReader {
         return KernelElement(key: key, value: value)
     }
 
-    /// From `NFTA_SET_ELEM_KEY`, which an element that holds all else does not have; nil for flags that none of ours has.
+    /// From `NFTA_SET_ELEM_KEY`, which an element that holds all else does not have; nil for flags that we never set.
     private static func key(in message: borrowing RawSpan, _ key: Range<Int>?, _ flags: UInt32) -> KernelKey? {
         if flags == NFT_SET_ELEM_CATCHALL.rawValue { return key == nil ? .catchAll : nil }
         guard flags & ~UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) == 0,

@@ -2,8 +2,8 @@ internal import CNftnl
 internal import NetworkTypes
 internal import Nftables
 
-/// Turns operations into messages of `enum nf_tables_msg_types`, written straight into a batch. libnftnl encodes what is
-/// rare; of chains, rules, counters and elements there are tens of thousands, which are written by hand.
+/// Turns operations into messages of `enum nf_tables_msg_types`, written straight into a batch. libnftnl encodes what
+/// is rare; of chains, rules, counters and elements there are tens of thousands, which are written by hand.
 struct OperationEncoder: ~Copyable {
     let table: String
     /// `NFT_TABLE_F_…` of a table that is made.

@@ -1,8 +1,8 @@
 internal import NetworkTypes
 internal import Nftables
 
-/// Handles of the rules of chains that operations edit, as those so far leave them. Read before the first operation; the
-/// number of the ruleset that the batch expects covers the time until it arrives.
+/// Handles of the rules of chains that operations edit, as those so far leave them. Read before the first operation;
+/// the number of the ruleset that the batch expects covers the time until it arrives.
 struct RuleHandles: Sendable {
     /// Nil: a rule that one of the operations adds, whose handle is not known.
     private var chains: [ChainName: [UInt64?]] = [:]

@@ -7,8 +7,8 @@ package import NetworkTypes
 package final class TableEvents: Sendable {
     private let listener: NetlinkListener<Bool>
 
-    /// - Parameter port: of the netlink socket whose own changes are passed over (`nlmsg_pid` of an event is that of whoever asked).
-    /// - Parameter handler: called on a queue of its own, once for any number of changes; also where some may have been missed.
+    /// - Parameter port: of the netlink socket whose own changes are passed over; an event carries it (`nlmsg_pid`).
+    /// - Parameter handler: called on a queue of its own, once for any number of changes; also if some may be lost.
     package init(
         table: String, notBy port: UInt32, handler: @escaping @Sendable () -> Void
     ) throws(KernelError) {

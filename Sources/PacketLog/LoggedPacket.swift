@@ -28,9 +28,9 @@ package struct LoggedPacket: Hashable, Sendable {
     package var mark: UInt32
     /// Of the packet's network and transport headers. Nil where it is cut before its addresses.
     package var header: PacketHeader?
-    /// The packet's connection as it was then, in the middle of a first packet's way through the hooks: with its id and the
-    /// label that rules have written by then, not yet with source translation. Nil for untracked packets, and on kernels
-    /// that attach none (`PacketLogReader.givesConnections`).
+    /// The packet's connection as it was then, in the middle of a first packet's way through the hooks: with its id and
+    /// the label that rules have written by then, not yet with source translation. Nil for untracked packets, and on
+    /// kernels that attach none (`PacketLogReader.givesConnections`).
     package var connection: ConntrackEntry?
 
     /// Decodes what libpcap gives for link type `DLT_NFLOG` (239): `struct nfgenmsg` and attributes. Nil where not even

@@ -12,8 +12,8 @@ extension PacketCapture {
         var givesConnections: Bool
     }
 
-    /// Enlarges the receive buffer, and has the kernel send messages in batches, numbered, with their packets' connections.
-    /// Packets that arrive meanwhile go to `body`, as `read` would hand them over.
+    /// Enlarges the receive buffer, and has the kernel send messages in batches, numbered, with their packets'
+    /// connections. Packets that arrive meanwhile go to `body`, as `read` would hand them over.
     func tune(
         group: UInt16, receiveBuffer: Int, _ body: (RawSpan) -> Void
     ) throws(KernelError) -> Tuning {
@@ -69,8 +69,8 @@ extension PacketCapture {
         var writer = NetlinkWriter()
         writer.begin(type: 0x0401, flags: 4, sequence: sequence)
         writer.putNetfilterHeader(family: 0, resourceID: group)
-        // NFULA_CFG_NLBUFSIZ: a batch, which fits libpcap's buffer four times. With `struct skb_shared_info` behind it, it
-        // stays within 64 KiB: the kernel would round up to the double, of which the receive buffer holds half as many.
+        // NFULA_CFG_NLBUFSIZ: a batch, which fits libpcap's buffer four times. With `struct skb_shared_info` behind it,
+        // it stays within 64 KiB: the kernel would round up to the double, and half as many fit the receive buffer.
         writer.put(3, UInt32(65536 - 512))
         // NFULA_CFG_TIMEOUT: a batch waits 100 ms at most.
         writer.put(4, UInt32(10))

@@ -34,7 +34,7 @@ internal import NetworkTypes
             unsafe pcap_close(handle)
             throw failure
         }
-        // libpcap's socket would outlive the capture in a program started meanwhile, and with it the claim on the group.
+        // libpcap's socket, and the claim on the group, would outlive the capture in a program started meanwhile.
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         unsafe self.handle = handle
         self.descriptor = descriptor

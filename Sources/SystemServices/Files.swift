@@ -88,7 +88,7 @@ package enum Files {
         try store(bytes, in: path, flags: O_CREAT | O_TRUNC, mode: mode, doing: "write \(path)")
     }
 
-    /// Adds to the end of a file that is there; on disk when it returns. After an error the file may end in a part of it.
+    /// Adds to the end of a file that is there; on disk when it returns. After an error the file may end in a part.
     package static func append(_ bytes: [UInt8], to path: String) throws(KernelError) {
         try store(bytes, in: path, flags: O_APPEND, mode: 0, doing: "write \(path)")
     }

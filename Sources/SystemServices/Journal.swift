@@ -41,7 +41,7 @@ package final class Journal: Sendable {
     }
 
     /// - Parameter id: messages with one id share a rate; nil is the text itself.
-    /// - Parameter fields: journal fields, as `NSGD_RULE`: capitals, digits and `_`, a letter first; others are left out.
+    /// - Parameter fields: named as `NSGD_RULE`: capitals, digits and `_`, a letter first; others are left out.
     package func log(_ level: Level, _ message: String, id: String? = nil, fields: [(String, String)] = []) {
         guard level <= leastSerious else { return }
         let now = Clock.monotonic

@@ -35,8 +35,8 @@ struct FileStamp: Hashable, Sendable {
     private var modified: Int64
     private var changed: Int64
 
-    /// File systems count time in steps, of up to two seconds: a file that was changed just now may be changed again without
-    /// a sign of it. Nor does it tell for whatever is no regular file.
+    /// File systems count time in steps, of up to two seconds: a file that was changed just now may be changed again
+    /// without a sign of it. Of what is no regular file no time tells either.
     private static let rest: Int64 = 3_000_000_000
 
     /// Nil where it would not tell.

@@ -42,8 +42,8 @@ struct Attempt: CustomStringConvertible {
 }
 
 extension TestMachine {
-    /// Makes all attempts at once: "answered", "silence", or the name of an error for each. Ends a little after `enough` were
-    /// answered.
+    /// Makes all attempts at once: "answered", "silence", or the name of an error for each. Ends a little after
+    /// `enough` were answered.
     func outcomes(of attempts: [Attempt], enough: Int, within seconds: Double) throws -> [String] {
         let answer = try ask(
             "attempt",
@@ -53,8 +53,8 @@ extension TestMachine {
         return answer["results"]?.array?.map { $0.string ?? "" } ?? []
     }
 
-    /// Makes all attempts at once. Those that are to pass are answered; of those that are to be refused nothing is heard,
-    /// not even that nobody listens there.
+    /// Makes all attempts at once. Those that are to pass are answered; of those that are to be refused nothing is
+    /// heard, not even that nobody listens there.
     func expect(
         passing: [Attempt], refused: [Attempt] = [], sourceLocation: SourceLocation = #_sourceLocation
     ) throws {

@@ -49,8 +49,8 @@ struct ClassificationKernelTests {
         Classification.key(class: cell.class, protocol: cell.protocol, port: cell.port)
     }
 
-    /// What the cells, and the three ports behind them, are looked up in: as ranges; or as points around which, and under which,
-    /// ranges have another outcome.
+    /// What the cells, and the three ports behind them, are looked up in: as ranges; or as points around which, and
+    /// under which, ranges have another outcome.
     private static func maps(hasPoints: Bool) -> [NamedSet] {
         var elements = cells.map { cell in
             let key = key(cell)
@@ -112,8 +112,7 @@ struct ClassificationKernelTests {
             counters: Set(leaves.map { counter(of: $0) } + [missed]))
     }
 
-    /// A packet, and its outcomes as (protocol read, port read), (read, left out), (132, read), (132, left out); nil for
-    /// none.
+    /// A packet and its outcomes as (protocol read, port read), (read, left out), (132, read), (132, left out), or nil.
     private struct Sample {
         var flow: FlowTuple
         var outcomes: [UInt32?]

@@ -170,7 +170,7 @@ struct DaemonFlowLogTests {
         var description: String { "\(packetsSent) \(bytesSent) \(packetsReceived) \(bytesReceived)" }
     }
 
-    /// Per flow and interface, what B, C and E add up to is what the kernel counted for the connection; a decision is a record.
+    /// Per flow and interface B, C and E add up to what the kernel counted for the connection; a decision is a record.
     private static func compare(_ records: [JSONValue], with listing: String, allowed: Int, denied: Int) throws {
         var counted: [Int: Sums] = [:]
         for line in listing.split(separator: "\n") {

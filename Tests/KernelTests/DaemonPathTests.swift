@@ -171,7 +171,7 @@ struct DaemonPathTests {
             wires.expect(passing: answers, from: "r", to: "a")
             #expect(try allowed(in: network.router) == [4, 0])
 
-            // Now they are established. What b allows passes, and is asked for once; what b denies is refused each time.
+            // Now they are established. What b allows passes, asked for once; what b denies is refused each time.
             let later = try ports.map { ("TCP \($0), acknowledged", try tcp($0, ack, 101, 501)) }
             for round in 0..<2 {
                 wires.expect(

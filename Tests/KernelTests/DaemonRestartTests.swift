@@ -74,7 +74,8 @@ struct DaemonRestartTests {
         }
     }
 
-    /// Three machines, each with a group of two hundred rules (a debug build takes half a second for them); `isNew` lets other ports through on all of them.
+    /// Three machines, each with a group of two hundred rules (a debug build takes half a second for them); `isNew`
+    /// lets other ports through on all of them.
     private static func large(isNew: Bool) -> EstateDocuments {
         var estate = EstateDocuments.guests("a", "b", "c", rules: [])
         estate.subnets = ["front": (0, nil)]

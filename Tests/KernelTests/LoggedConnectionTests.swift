@@ -6,13 +6,14 @@ import Testing
 
 @testable import NSGDaemon
 
-/// The connection of a logged packet: attached by the kernel (`NFULNL_CFG_F_CONNTRACK`) or, where that cannot, asked for. F2, E4.
+/// The connection of a logged packet: attached by the kernel (`NFULNL_CFG_F_CONNTRACK`) or, where that cannot, asked
+/// for. F2, E4.
 @Suite(.serialized, .enabled(if: isInTestNamespace, "needs a network namespace of its own (NSGD_KERNEL_TESTS=1)"))
 struct LoggedConnectionTests {
     private static let label = ConnLabel(bits: 1 << 3 | 1 << 120)
 
-    /// Labels and logs what leaves in the same rule, as the chain `allowed` does, where the destination is final and the
-    /// source is not yet.
+    /// Labels and logs what leaves in the same rule, as the chain `allowed` does, where the destination is final and
+    /// the source is not yet.
     private static func logged(group: UInt16, _ rule: String, _ traffic: () throws -> Void) throws -> [LoggedPacket] {
         try run(
             ["nft", "-f", "-"],

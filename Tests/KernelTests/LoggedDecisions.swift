@@ -2,8 +2,8 @@ import JSONText
 import TestSupport
 import Testing
 
-/// What `flows.jsonl` says of decisions, in short: `web Inbound Allow: admin/AllowSsh Allow, subnet/AllowVnetInBound Allow`,
-/// or `web Outbound Allow: platform`.
+/// What `flows.jsonl` says of decisions, in short: `web Inbound Allow: admin/AllowSsh Allow, subnet/AllowVnetInBound
+/// Allow`, or `web Outbound Allow: platform`.
 struct LoggedDecision: Hashable, CustomStringConvertible {
     var interface: String
     var direction: String

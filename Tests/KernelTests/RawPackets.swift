@@ -38,8 +38,8 @@ enum RawPackets {
         return PacketFrame.packet(flow.source, flow.destination, 6, PacketFrame.sealed(segment, flow, at: 16))
     }
 
-    /// Any ICMPv6 message, whole: with its checksum, hop limit 255 as neighbour discovery wants it, and the router alert
-    /// that a report of group membership needs.
+    /// Any ICMPv6 message, whole: with its checksum, hop limit 255 as neighbour discovery wants it, and the router
+    /// alert that a report of group membership needs.
     static func icmpv6(
         _ source: String, _ destination: String, type: UInt8, code: UInt8 = 0, _ body: [UInt8]
     ) throws -> [UInt8] {
@@ -53,8 +53,8 @@ enum RawPackets {
         return packet
     }
 
-    /// An error message of `source` about a packet: "fragmentation needed" and "packet too big" for a link of 1280 bytes,
-    /// "port unreachable" otherwise.
+    /// An error message of `source` about a packet: "fragmentation needed" and "packet too big" for a link of 1280
+    /// bytes, "port unreachable" otherwise.
     static func error(_ source: String, about packet: [UInt8], isTooBig: Bool) throws -> [UInt8] {
         let sender = try address(source)
         switch sender.family {

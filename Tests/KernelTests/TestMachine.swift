@@ -116,8 +116,8 @@ final class TestMachine {
         return (try? run(["ping", "-n", "-q", "-c", "1"] + wait + [address])) != nil
     }
 
-    /// Begins a stream of first packets: UDP, each with addresses and ports of its own, to ten ports from each of `ports` on.
-    /// The rate is in packets a second, on a slow machine fewer.
+    /// Begins a stream of first packets: UDP, each with addresses and ports of its own, to ten ports from each of
+    /// `ports` on. The rate is in packets a second, on a slow machine fewer.
     func flood(_ destination: String, ports: [Int], rate: Int) throws {
         try ask(
             "flood",

@@ -4,11 +4,11 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A router in a network namespace of its own, machines behind its links, and a daemon's folders. The daemon sees no other
-/// namespace. All of it is gone with `close()`.
+/// A router in a network namespace of its own, machines behind its links, and a daemon's folders. The daemon sees no
+/// other namespace. All of it is gone with `close()`.
 ///
-/// A machine has its addresses with full prefix lengths and a gateway of link scope, as on Azure: two machines of one subnet
-/// reach each other through the router.
+/// A machine has its addresses with full prefix lengths and a gateway of link scope, as on Azure: two machines of one
+/// subnet reach each other through the router.
 final class TestNetwork {
     /// Holds config, state, logs and the control socket.
     let folder: String

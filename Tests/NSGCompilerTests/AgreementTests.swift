@@ -171,8 +171,8 @@ import Testing
         }
     }
 
-    /// Found by the kernel: no connection's label says in `postrouting` that `forward` has judged the packet. That it came in
-    /// by a device does not say so either: `forward` never saw what this machine wraps for a tunnel.
+    /// Found by the kernel: no connection's label says in `postrouting` that `forward` has judged the packet. That it
+    /// came in by a device does not say so either: `forward` never saw what this machine wraps for a tunnel.
     @Test("what is not tracked is judged at every hook it passes, as nothing tells that it was before (KERNEL 9)")
     func untracked() throws {
         var estate = Estate.denyingEverything

@@ -5,8 +5,8 @@ import Nftables
 import TestSupport
 import Testing
 
-/// Rules of an inbound list are not asked for destinations that no packet has which comes to them: a guest that does not route
-/// gets what is for its own addresses alone (S13, E2).
+/// An inbound list does not ask for destinations that no packet has that comes to it: a guest that does not route gets
+/// what is for its own addresses alone (S13, E2).
 @Suite struct DestinationTests {
     private static let destinations = [
         [], ["10.0.0.0/24"], ["10.0.0.4/32"], ["10.0.0.5/32"], ["10.0.0.4/31"], ["10.0.0.6/32", "10.0.0.4/32"],

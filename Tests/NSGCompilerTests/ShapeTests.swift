@@ -52,8 +52,8 @@ import Testing
     func sets(seed: UInt64) {
         let ruleset = CompiledPolicy(.random(seed: seed)).ruleset
         for set in ruleset.sets.values {
-            // Connections that were cut come later; of guests' addresses one family may have none, and of the interfaces
-            // of a side none may have a group.
+            // Connections that were cut come later; of guests' addresses one family may have none, and of the
+            // interfaces of a side none may have a group.
             let mayBeEmpty = if case .concatenation = set.keyType { true } else { set.isVerdictMap }
             #expect(mayBeEmpty || !set.elements.isEmpty, "\(set.name)")
             #expect(set.elements.allSatisfy { ($0.verdict != nil) == set.isVerdictMap })

@@ -6,8 +6,9 @@ import NSGModel
 import NetworkTypes
 import Testing
 
-/// Data that Azure returned. It is not part of the package: it is looked for in the folder that `NSGD_SAMPLES` names, else in
-/// `shared/azure/samples` beside the package's folder. Tests whose samples are not there are skipped, and reported so.
+/// Data that Azure returned. It is not part of the package: it is looked for in the folder that `NSGD_SAMPLES` names,
+/// else in `shared/azure/samples` beside the package's folder. Tests whose samples are not there are skipped, and
+/// reported so.
 private enum Samples {
     static let documents = ["network-resources.json", "network-security-groups.json", "security-group-view.json"]
     static let serviceTags = "ServiceTags_Public_20250127.json"

@@ -2,8 +2,8 @@ import JSONText
 import NSGModel
 import NetworkTypes
 
-/// What Azure answers to `securityGroupView`, worked out from an estate (FACTS h2), as far as a recorded answer shows it:
-/// how Azure words rules when it has normalised them.
+/// What Azure answers to `securityGroupView`, worked out from an estate (FACTS h2), as far as a recorded answer shows
+/// it: how Azure words rules when it has normalised them.
 struct SecurityGroupView {
     private let estate: Estate
 

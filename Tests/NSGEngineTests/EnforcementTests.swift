@@ -282,12 +282,19 @@ import Testing
         var wide = Self.policy()
         wide.chains[ChainName("wide")] = Chain(
             ChainName("wide"), rules: [Rule((0..<70).map { .match(.destinationPort, .equals(UInt128($0))) })])
+        // The set's name fits; that of its twin, which the sweep makes, does not.
+        var paired = Self.policy()
+        let twin = SetName(String(repeating: "n", count: 254))
+        paired.sets[twin] = NamedSet(
+            twin, keyType: .ipv4Address, isInterval: true, isPaired: true,
+            elements: [SetElement(.values(0x0a00_0000...0x0aff_ffff))])
         let cases: [(KernelLimits, Ruleset, Int32, String)] = [
             (KernelLimits(transactionBytes: 1, memory: nil), Self.policy(0, 1, 2, 3), 90, "where"),
             (KernelLimits(transactionBytes: .max, memory: 4096), Self.policy(4), 12, "MiB"),
             (KernelLimits(transactionBytes: .max, memory: nil), deep(16), 31, "15"),
             (KernelLimits(transactionBytes: .max, memory: nil), long, 36, "255"),
             (KernelLimits(transactionBytes: .max, memory: nil), wide, 7, "128"),
+            (KernelLimits(transactionBytes: .max, memory: nil), paired, 36, "255"),
         ]
         for (limits, wanted, errno, words) in cases {
             let (store, enforced) = try Self.enforced(Self.policy())

@@ -3,7 +3,7 @@ import Nftables
 import TestSupport
 import Testing
 
-/// Maps in pairs, and chains with fixed names whose rules the swap edits: any ruleset to any other, ended anywhere (E1).
+/// Maps in pairs, and chains with fixed names that the swap edits: any ruleset to any other, ended anywhere (E1).
 @Suite struct PairedMapTests {
     private static let (entry, root) = (ChainName("to/web"), ChainName("nsg/web/subnet/inbound/v4"))
     private static let map = SetName("nsg/web/subnet/inbound/sources.v4")

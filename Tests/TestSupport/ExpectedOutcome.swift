@@ -5,8 +5,8 @@ import NetworkTypes
 package import Nftables
 
 extension Division {
-    /// Every way to find the first match alone, and all of them: as it is done, by cells wherever that is possible, by trees
-    /// alone, and one by one.
+    /// Every way to find the first match alone, and all of them: as it is done, by cells wherever that is possible, by
+    /// trees alone, and one by one.
     package static let ways: [Division] = {
         var (cells, trees, rows) = (Division(), Division(), Division())
         (cells.shortRow, cells.fewestCells) = (0, 0)
@@ -65,8 +65,8 @@ package struct CompiledPolicy {
         }
     }
 
-    /// A first packet on an edge of the policy, somewhere. At a bound device most have an address of its interface: what
-    /// guests send as others, or get for others, ends before any rule (S13).
+    /// A first packet on an edge of the policy, somewhere. At a bound device most have an address of its interface:
+    /// what guests send as others, or get for others, ends before any rule (S13).
     package func packet(near edges: FlowEdges, using random: inout SplitMix64) -> TestPacket {
         let way = way(using: &random)
         var flow = edges.flow(using: &random)

@@ -1,8 +1,8 @@
 package import NSGModel
 package import NetworkTypes
 
-/// Where decisions can change: the first and last address and port of every range that an estate names, one beyond each,
-/// and what the platform treats by itself.
+/// Where decisions can change: the first and last address and port of every range that an estate names, one beyond
+/// each, and what the platform treats by itself.
 package struct FlowEdges: Sendable {
     /// What documents name, rules apart from wide tags.
     package private(set) var four: [IPAddress] = []

@@ -38,8 +38,8 @@ extension EstateMaker {
         return rule
     }
 
-    /// A rule that takes a service of the platform away (S9): Azure takes these tags in a Deny of all protocols and ports
-    /// alone.
+    /// A rule that takes a service of the platform away (S9): Azure takes these tags in a Deny of all protocols and
+    /// ports alone.
     private mutating func nameService(_ rule: inout SecurityRule) {
         rule.access = .deny
         rule.protocol = .any

@@ -119,8 +119,8 @@ struct EstateMaker {
         }
     }
 
-    /// One for each family of the subnet, at times a second address, or none yet. As a rule they are members of the same
-    /// application security groups.
+    /// One for each family of the subnet, at times a second address, or none yet. As a rule they are members of the
+    /// same application security groups.
     private mutating func configurations(
         _ subnet: Subnet, _ host: Int, in network: VirtualNetwork
     ) -> [IPConfiguration] {

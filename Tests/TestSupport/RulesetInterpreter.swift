@@ -154,8 +154,8 @@ package struct RulesetInterpreter: Sendable {
         return last.verdict
     }
 
-    /// What a class's packet may be looked up by: where a protocol has no ports, the kernel reads what else the packet has in
-    /// their place. Nil where there is nothing to be read.
+    /// What a class's packet may be looked up by: where a protocol has no ports, the kernel reads what else the packet
+    /// has in their place. Nil where there is nothing to be read.
     private func keys(
         of number: UInt32, _ classification: Classification, _ rule: Rule, _ walk: inout Walk
     ) -> ClosedRange<UInt128>? {

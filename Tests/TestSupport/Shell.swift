@@ -166,8 +166,9 @@ package final class Subprocess {
 /// then change links, rules and conntrack.
 package let isInTestNamespace: Bool = unsafe getenv("NSGD_KERNEL_TESTS").map { unsafe strcmp($0, "1") == 0 } ?? false
 
-/// How many times slower than others this machine is, as whoever runs the tests says with `NSGD_SLOWNESS`: more than 1 where
-/// the processor is emulated. Time-outs grow by it, streams of packets become thinner, and of what is generated there is less.
+/// How many times slower than others this machine is, as whoever runs the tests says with `NSGD_SLOWNESS`: more than 1
+/// where the processor is emulated. Time-outs grow by it, streams of packets become thinner, and of what is generated
+/// there is less.
 package let slowness = unsafe getenv("NSGD_SLOWNESS").map { max(1, unsafe atof($0)) } ?? 1
 
 /// Of a test that does the same again and again, how often it does: fewer times on a slow machine.

@@ -105,7 +105,7 @@ extension TestPacket {
         }
     }
 
-    /// What is told of no connection is a break in the kernel too; every other absent field is a mistake of the ruleset.
+    /// Of a packet without a connection: there the rule ends in the kernel too. Any other is a mistake of the ruleset.
     static func mayBeAbsent(_ field: Field) -> Bool {
         [.connectionLabel, .connectionDirection, .originalPackets].contains(field)
     }
