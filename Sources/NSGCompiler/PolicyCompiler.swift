@@ -30,8 +30,8 @@ package struct Division: Hashable, Sendable {
     /// Where classes of addresses have fewer clauses, each class with its own, there are no cells (`CellTable`); nil
     /// for none at all.
     package var fewestCells: Int? = 2_000
-    /// Nor where more rules would compare what cells cannot settle: where destinations and ports of many rules lie across each
-    /// other, every class has rows of its own.
+    /// Nor where more rules would compare what cells cannot settle: where destinations and ports of many rules lie
+    /// across each other, every class has rows of its own.
     package var mostRulesBehindCells = 50_000
 
     package init() {}

@@ -243,8 +243,8 @@ actor Enforcer {
             localAddresses: Set(deviceAddresses.values.flatMap(\.self)))
     }
 
-    /// On disk before the swap: what the policy in between lets pass has to be evaluated by the next run, should this one
-    /// die, whatever its documents are.
+    /// On disk before the swap: what the policy in between lets pass has to be evaluated by the next run, should this
+    /// one die, whatever its documents are.
     private func note(owesEvaluation: Bool) {
         do throws(KernelError) {
             try state.note(owesEvaluation: owesEvaluation)
@@ -505,7 +505,8 @@ actor Enforcer {
         case .failure(let failure):
             history.withLock { $0.noteAudit(at: now, drifted: true, healed: false) }
             journal.log(.error, "our table could not be checked, which is tried again: \(failure)", id: "drift")
-            // Nothing else would say that it differs: other programs' commits, which it has lost against, end some time.
+            // Nothing else would say that it differs: other programs' commits, which it has lost against, end some
+            // time.
             auditLater()
         }
     }

@@ -117,8 +117,8 @@ package struct Enforcement {
         return summary
     }
 
-    /// A change from what the kernel holds, what it leaves there, and whether the kernel was asked for it: it is not where
-    /// the table is known, and nothing is left to sweep.
+    /// A change from what the kernel holds, what it leaves there, and whether the kernel was asked for it: it is not
+    /// where the table is known, and nothing is left to sweep.
     private mutating func plan(
         _ wanted: ComposedRuleset
     ) throws(KernelError) -> (change: Change, leaves: SettledTable, from: Generation, isRead: Bool) {
@@ -137,10 +137,10 @@ package struct Enforcement {
         return taken
     }
 
-    // A packet knows by one bit which rules it goes by, and each commit turns the bit of the rules in force. A packet that
-    // was there before a commit and still is after the next one goes by the rules of that next one from there on. So all
-    // that are on their way have to pass between a swap and the commit before it, be it somebody else's, and between a swap
-    // and the commit behind it (docs/decisions/0001).
+    // A packet knows by one bit which rules it goes by, and each commit turns the bit of the rules in force. A packet
+    // that was there before a commit and still is after the next one goes by the rules of that next one from there
+    // on. So all that are on their way have to pass between a swap and the commit before it, be it somebody else's,
+    // and between a swap and the commit behind it (docs/decisions/0001).
 
     /// - Returns: the number that these commits must have left.
     private mutating func commit(
@@ -244,8 +244,8 @@ package struct Enforcement {
         case doubtful
     }
 
-    /// Reads on in the table, of which nothing must be left to sweep. What is brought into force in between is read as it is
-    /// then.
+    /// Reads on in the table, of which nothing must be left to sweep. What is brought into force in between is read
+    /// as it is then.
     /// - Parameter shallPause: asked after each chain and each set.
     package mutating func prove(until shallPause: () -> Bool) -> Proof {
         guard var known = takeTrusted(), known.sweep.isEmpty else { return .doubtful }
@@ -279,9 +279,9 @@ package struct Enforcement {
         try sweep(keeping: ComposedRuleset(wanted))
     }
 
-    /// Takes out what nothing refers to any more, and makes the last change in sets that nothing looks into any more. At
-    /// least 100 ms after the swap, so that packets in flight have left it. Does nothing where the wanted policy is not
-    /// in force: what it would edit may be what packets meet.
+    /// Takes out what nothing refers to any more, and makes the last change in sets that nothing looks into any more.
+    /// At least 100 ms after the swap, so that packets in flight have left it. Does nothing where the wanted policy
+    /// is not in force: what it would edit may be what packets meet.
     package mutating func sweep(keeping wanted: ComposedRuleset) throws(KernelError) -> Int {
         if let count = try sweepTrusted() { return count }
         let (inForce, generation) = try store.dump(table: wanted.table)
@@ -425,6 +425,7 @@ extension KernelError {
     /// `ERESTART`: the ruleset was changed between reading and writing.
     var isLostRace: Bool { errno == 85 }
 
-    /// A change of somebody else's, or an answer that was lost (`ENOBUFS`, `EPROTO`): what the kernel holds has to be read.
+    /// A change of somebody else's, or an answer that was lost (`ENOBUFS`, `EPROTO`): what the kernel holds has to be
+    /// read.
     var mayHavePassed: Bool { isLostRace || errno == 105 || errno == 71 }
 }

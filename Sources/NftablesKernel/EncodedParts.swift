@@ -3,8 +3,8 @@ internal import NetworkTypes
 internal import Nftables
 internal import Synchronization
 
-/// Operations as transactions that a thread of its own encodes, so that it is at the next one while the kernel carries one
-/// out. It is never more than one ahead: there may be any number of them, of a mebibyte each.
+/// Operations as transactions that a thread of its own encodes, so that it is at the next one while the kernel
+/// carries one out. It is never more than one ahead: there may be any number of them, of a mebibyte each.
 final class EncodedParts: Sendable {
     private struct State {
         /// Encoded and not taken; `.success(nil)` behind the last.

@@ -30,8 +30,9 @@ package final class KernelRulesetStore: RulesetStore {
     /// Taken for what is free, for tests.
     var freeMemory: Int?
 
-    /// A part of `commitInParts`: the kernel holds its lock over all rulesets while it takes one in, some 50 ms of so much.
-    /// Parts of 1, 2, 4 and 8 MiB took 1.8 s each for 20,000 chains and 50,000 rules, so that larger ones gain nothing.
+    /// A part of `commitInParts`: the kernel holds its lock over all rulesets while it takes one in, some 50 ms of so
+    /// much. Parts of 1, 2, 4 and 8 MiB took 1.8 s each for 20,000 chains and 50,000 rules, so that larger ones gain
+    /// nothing.
     package var partLimit = 1 << 20
     private static let margin = 64
 
@@ -101,8 +102,8 @@ package final class KernelRulesetStore: RulesetStore {
         return try numbered(reached ?? expected)
     }
 
-    /// Some ten milliseconds; where the kernel cannot be asked (`nohz_full`, one processor) a time in which a packet passes
-    /// but for the rarest of delays.
+    /// Some ten milliseconds; where the kernel cannot be asked (`nohz_full`, one processor) a time in which a packet
+    /// passes but for the rarest of delays.
     package func waitForPackets() {
         if nsgd_wait_for_packets() != 0 { nsgd_sleep(Self.timeToPass) }
     }

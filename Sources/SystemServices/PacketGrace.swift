@@ -1,6 +1,7 @@
-/// How long after a swap what it replaced is taken out: packets that were on their way are there for microseconds, but whatever
-/// carries one may be held up in the middle. The kernel is asked for these as well (`RulesetStore.waitForPackets`), so this is
-/// what keeps the sweep out of the way of a reload that follows, and all there is where it cannot be asked.
+/// How long after a swap what it replaced is taken out: packets that were on their way are there for microseconds,
+/// but whatever carries one may be held up in the middle. The kernel is asked for these as well
+/// (`RulesetStore.waitForPackets`), so this is what keeps the sweep out of the way of a reload that follows, and all
+/// there is where it cannot be asked.
 package enum PacketGrace {
     /// Nanoseconds.
     package static let duration: UInt64 = 150_000_000

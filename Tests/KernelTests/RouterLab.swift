@@ -74,7 +74,8 @@ final class RouterLab {
         return opened
     }
 
-    /// Of entries that nobody answers: the hundreds of packets of a round may take minutes. Ten minutes where it is less.
+    /// Of entries that nobody answers: the hundreds of packets of a round may take minutes. Ten minutes where it is
+    /// less.
     private static let longLives = """
         cd /proc/sys/net/netfilter
         for time in nf_conntrack_*_timeout nf_conntrack_*_timeout_*; do
