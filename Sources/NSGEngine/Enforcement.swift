@@ -147,6 +147,9 @@ package struct Enforcement {
         _ change: Change, table: String, from first: Generation, isPatient: Bool
     ) throws(KernelError) -> Generation {
         var generation = first
+        // Where there was no table nothing of ours can be mixed with it.
+        let isFirst = change.skeleton.contains(.addTable)
+        if isFirst { mayStraddleSwap = false }
         if !change.skeleton.isEmpty || !change.build.isEmpty { passSwap() }
         if !change.skeleton.isEmpty {
             generation = try store.commit(change.skeleton, table: table, expecting: generation)
@@ -155,7 +158,7 @@ package struct Enforcement {
             generation = try store.commitInParts(change.build, table: table, expecting: generation)
         }
         if !change.swap.isEmpty {
-            if isPatient { store.waitForPackets() }
+            if isPatient, !isFirst { store.waitForPackets() }
             generation = try commitSwap(change.swap, table: table, expecting: generation)
         }
         return generation

@@ -52,6 +52,8 @@ import Testing
     func waits() throws {
         let (store, enforced) = try Self.enforced(Self.policy())
         var enforcement = enforced
+        // Before the table was there nothing could be mixed; the wait is that of the sweep.
+        #expect(store.waits == [store.transactions.count - 1])
         let (transactions, waits) = (store.transactions.count, store.waits.count)
         let wanted = Self.policy(3)
         let summary = try enforcement.apply(wanted)
