@@ -7,14 +7,14 @@ package import Nftables
 /// Where the kernel's ruleset has the number that our last commit left, nobody has changed anything since: the next
 /// change is planned from what we know, and what it touches is all that is read back (docs/decisions/0006).
 package struct Enforcement {
-    private let store: any RulesetStore
+    let store: any RulesetStore
     /// How often a change is planned anew because somebody else changed the ruleset meanwhile (`ERESTART`).
     private static let attempts = 8
     /// Of these, how many wait for packets before the swap: where others commit all the time, waiting means to be late.
     private static let patientAttempts = 5
 
     /// Nil until a table has been read or written, and after whatever leaves a doubt.
-    private var trusted: TrustedTable?
+    var trusted: TrustedTable?
 
     /// Whether packets may be on their way that began before the last swap: one of an earlier run, at first.
     private var mayStraddleSwap = true
@@ -131,7 +131,7 @@ package struct Enforcement {
     }
 
     /// Without a second reference to it, so that it can be changed in place.
-    private mutating func takeTrusted() -> TrustedTable? {
+    mutating func takeTrusted() -> TrustedTable? {
         var taken: TrustedTable?
         swap(&taken, &trusted)
         return taken
@@ -173,7 +173,7 @@ package struct Enforcement {
     }
 
     /// Before any commit but a swap.
-    private mutating func passSwap() {
+    mutating func passSwap() {
         if mayStraddleSwap { store.waitForPackets() }
         mayStraddleSwap = false
     }
@@ -338,65 +338,6 @@ package struct Enforcement {
             }
         }
         return true
-    }
-
-    /// From here on drops what would begin these connections anew; their entries may go then (KERNEL 7). A connection
-    /// that is in the sets already does no harm.
-    /// - Returns: the first refusal, of a set that takes no more, say; the other sets have theirs all the same.
-    package mutating func cut(_ flows: [CutFlow], table: String) -> KernelError? {
-        var refusal: KernelError?
-        for (set, elements) in Self.elements(of: flows) {
-            do throws(KernelError) {
-                try commitMarks([.addElements(elements, to: set)], table: table)
-            } catch { refusal = refusal ?? error }
-        }
-        return refusal
-    }
-
-    /// Takes back what `cut` did. Elements may have expired meanwhile, and a deletion of one that is not there would
-    /// refuse the whole transaction; so each is added first, which changes nothing where it is there.
-    package mutating func release(_ flows: [CutFlow], table: String) throws(KernelError) {
-        for start in stride(from: 0, to: flows.count, by: Self.releasedAtOnce) {
-            let operations = Self.elements(of: flows[start..<min(start + Self.releasedAtOnce, flows.count)]).flatMap {
-                [Operation.addElements($0.elements, to: $0.set), .deleteElements($0.elements, from: $0.set)]
-            }
-            guard !operations.isEmpty else { continue }
-            try commitMarks(operations, table: table)
-        }
-    }
-
-    /// Elements of sets that expire may come beside any change of anybody's, and are no part of what is known of the
-    /// table; its number moves with them.
-    private mutating func commitMarks(_ operations: [Operation], table: String) throws(KernelError) {
-        passSwap()
-        if var known = takeTrusted() {
-            do throws(KernelError) {
-                let before = known.generation
-                known.generation = try store.commitInParts(operations, table: table, expecting: before)
-                known.proof?.follow([], from: before, to: known.generation)
-                trusted = known
-                return
-            } catch {
-                guard error.mayHavePassed else { throw error }
-            }
-        }
-        _ = try store.commitInParts(operations, table: table, expecting: nil)
-    }
-
-    /// So many fit one transaction, whatever the socket's buffer.
-    private static let releasedAtOnce = 256
-
-    /// Each element once, by its set.
-    private static func elements(of flows: some Sequence<CutFlow>) -> [(set: NamedSet, elements: [SetElement])] {
-        var elements: [SetName: [SetElement]] = [:]
-        var known: [SetName: Set<SetElement>] = [:]
-        for flow in flows {
-            guard let cut = CutFlows.elements(original: flow.original, reply: flow.reply) else { continue }
-            elements[cut.set.name, default: []] += cut.elements.filter {
-                known[cut.set.name, default: []].insert($0).inserted
-            }
-        }
-        return CutFlows.sets.compactMap { set in elements[set.name].map { (set, $0) } }
     }
 
     private static let accept = Rule(.verdict(.accept))
