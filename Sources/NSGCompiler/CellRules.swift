@@ -32,8 +32,8 @@ struct CellRules {
         var rules = [lookUp(maps, readsPort: true)]
         let folded = cells.holdsFolded ? Transport.steps(Folded.protocols.map(\.rawValue), into: &builder) : []
         if cells.holdsPortless || cells.holdsFolded {
-            let others = IPProtocol.withPorts.filter { !Folded.protocols.contains($0) }
-            rules.append(missed(Transport.steps(others.map(\.rawValue), into: &builder)))
+            let unfolded = IPProtocol.withPorts.filter { !Folded.protocols.contains($0) }
+            rules.append(missed(Transport.steps(unfolded.map(\.rawValue), into: &builder)))
         }
         if cells.holdsFolded { rules.append(lookUp(others, folded, of: Folded.representative, readsPort: true)) }
         if cells.holdsPortless {
