@@ -102,8 +102,8 @@ let package = Package(
         .executableTarget(
             name: "nsgctl",
             dependencies: [
-                "ControlProtocol", "NSGEngine", "NSGConfig", "NSGCompiler", "NSGModel", "Nftables", "NetworkTypes",
-                "NftablesKernel", "JSONText", "SystemServices",
+                "ControlProtocol", "NSGEngine", "NSGConfig", "NSGCompiler", "FlowLog", "NSGModel", "Nftables",
+                "NetworkTypes", "NftablesKernel", "JSONText", "SystemServices",
             ],
             swiftSettings: settings
         ),

@@ -16,6 +16,7 @@ package enum ControlInterface {
         case verifyBatch = "VerifyBatch"
         case reload = "Reload"
         case log = "Log"
+        case verifyLog = "VerifyLog"
         case flush = "Flush"
         case updateServiceTags = "UpdateServiceTags"
         case showServiceTag = "ShowServiceTag"
@@ -27,7 +28,9 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .check, .compile, .verify, .verifyBatch, .log, .showServiceTag, .lookUpServiceTags, .ping:
+            case .status, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .showServiceTag,
+                .lookUpServiceTags,
+                .ping:
                 .read
             case .reload, .flush, .updateServiceTags: .change
             }
@@ -182,6 +185,26 @@ package enum ControlInterface {
         # A tag that holds an address, by the most specific prefix of it that does.
         type ServiceTagMatch (name: string, kind: (file, setting, computed), prefix: string, virtualNetwork: ?string)
 
+        # One of the kernel's counters of decisions, held against the flow log since a moment: counted is recorded + missing - excess +
+        # onTheWay. Without a rule it counts what the platform decided, or what every list allowed. recorded: decisions that records
+        # tell of, those of them that wait to be written included; missing: decisions that gaps declare; excess: records that name the
+        # rule though another was counted, as the policy changed in between; onTheWay: decisions not heard of yet.
+        type LogProofLine (
+          counter: string,
+          networkSecurityGroup: ?string,
+          ruleCollection: ?string,
+          rule: ?string,
+          direction: ?string,
+          access: (Allow, Deny),
+          since: string,
+          counted: int,
+          recorded: int,
+          waiting: int,
+          missing: int,
+          excess: int,
+          onTheWay: int
+        )
+
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
 
@@ -203,6 +226,9 @@ package enum ControlInterface {
         # Flow records, oldest first: of those written already the last thousand, or, when called without more, the newest alone; no
         # record where there is none. With follow, those to come until the caller leaves; then it must be called with more.
         method Log(follow: bool, denied: ?bool, nic: ?string) -> (record: ?object)
+
+        # Holds the flow log against the kernel's counters, rule by rule. What is missing and not declared by then is declared by this.
+        method VerifyLog() -> (lines: []LogProofLine)
 
         # Replaces the file of service tags by another text of Microsoft's weekly file, or of the discovery API's answer, and enforces the
         # policy in force with it. A file that is faulty, or lacks a tag that a rule names, changes nothing. name: how faults call the file.

@@ -33,6 +33,12 @@ package enum BlockFile {
         return nil
     }
 
+    /// How long the file is behind a record of `count` bytes, if it was `length` bytes before.
+    package static func length(appending count: Int, to length: UInt64) -> UInt64 {
+        let isFirst = length <= UInt64(blank.utf8.count)
+        return max(length, UInt64(blank.utf8.count)) + UInt64(count) + (isFirst ? 0 : 1)
+    }
+
     package enum Condition: Hashable, Sendable {
         /// No byte: the first append writes the whole document.
         case empty

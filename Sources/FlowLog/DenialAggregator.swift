@@ -45,6 +45,13 @@ package struct DenialAggregator: Sendable {
     /// How many windows are open.
     package var count: Int { entries.count }
 
+    /// Adds the packets that are counted and in no record yet. O(open windows).
+    package func addWaiting(to tally: inout DecisionTally) {
+        for entry in entries.values where entry.repeats > 0 {
+            tally.add(entry.record.side, isDenied: true, UInt64(entry.repeats))
+        }
+    }
+
     /// Appends the records to write now; in the usual case one for the first packet of a 5-tuple and none for the next.
     /// Records of other changes than `denied` pass through. Amortised O(1).
     package mutating func add(_ record: FlowRecord, to due: inout [FlowRecord]) {

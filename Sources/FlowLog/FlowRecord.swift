@@ -67,13 +67,23 @@ package struct FlowRecord: Hashable, Sendable {
     package var change: FlowChange
     /// The conntrack id; nil for a refused packet, which leaves no entry.
     package var flowID: UInt32?
+    /// First packets of the flow that were judged besides the one that its B tells of, since its previous record: of
+    /// one that the next interface refuses, and of one that is older than the first policy, each packet is (S4).
+    package var repeats: UInt64
+    /// What the flow has carried since it began; with a C that is counted.
+    package var total: FlowCounters?
 
-    package init(time: Timestamp, side: LoggedSide, flow: FlowTuple, change: FlowChange, flowID: UInt32? = nil) {
+    package init(
+        time: Timestamp, side: LoggedSide, flow: FlowTuple, change: FlowChange, flowID: UInt32? = nil,
+        repeats: UInt64 = 0, total: FlowCounters? = nil
+    ) {
         self.time = time
         self.side = side
         self.flow = flow
         self.change = change
         self.flowID = flowID
+        self.repeats = repeats
+        self.total = total
     }
 
     package var interface: LoggedInterface { side.facts.interface }

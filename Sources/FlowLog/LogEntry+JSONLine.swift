@@ -50,6 +50,15 @@ package struct LineWriter: Sendable {
         bytes += record.access == .deny ? Text.deny : Text.allow
         bytes += record.side.stagesText
         record.change.write(into: &bytes)
+        if let total = record.total {
+            bytes += Text.total
+            Traffic.counted(total).write(into: &bytes)
+            bytes.append(UInt8(ascii: "]"))
+        }
+        if record.repeats > 0 {
+            bytes += Text.repeatsAfterNumber
+            bytes.append(decimal: record.repeats)
+        }
         if let flowID = record.flowID {
             bytes += Text.flow
             bytes.append(decimal: flowID)
@@ -93,8 +102,13 @@ private enum Text {
     static let bytesSent = Array(#","bytesSent":"#.utf8)
     static let packetsReceived = Array(#","packetsReceived":"#.utf8)
     static let bytesReceived = Array(#","bytesReceived":"#.utf8)
+    /// Packets and bytes sent, packets and bytes received.
+    static let total = Array(#","total":["#.utf8)
     static let uncounted = Array(#"","uncounted":true"#.utf8)
     static let repeats = Array(#"","repeats":"#.utf8)
+    /// The first packet of the minute has a line of its own.
+    static let again = Array(#","again":true"#.utf8)
+    static let repeatsAfterNumber = Array(#","repeats":"#.utf8)
     static let flow = Array(#","flow":"#.utf8)
 }
 
@@ -166,6 +180,7 @@ extension FlowChange {
         case .deniedAgain(let repeats):
             bytes += Text.repeats
             bytes.append(decimal: UInt64(clamping: repeats))
+            bytes += Text.again
         }
     }
 }
@@ -179,11 +194,25 @@ extension GapRecord {
         line.append("to", to.description)
         line.append("missing", number: missing)
         line.append("reason", reason.rawValue)
-        if let rule {
-            line.append("rule", rule.qualifiedName)
-            if rule.kind != .platform { line.append("networkSecurityGroup", rule.group.description) }
+        if let rule { rule.append(to: &line) }
+        if !passed.isEmpty {
+            line.append("passed", objects: passed) { passed, line in
+                passed.rule.append(to: &line)
+                line.append("missing", number: passed.missing)
+            }
         }
+        if records > 0 { line.append("records", number: records) }
         line.end()
         bytes += line.bytes
+    }
+}
+
+extension CountedRule {
+    fileprivate func append(to line: inout JSONLine) {
+        guard rule.kind != .platform else { return line.append("rule", "PlatformRule") }
+        line.append("rule", rule.qualifiedName)
+        line.append("networkSecurityGroup", rule.group.description)
+        if rule.owner != rule.group { line.append("ruleCollection", rule.owner.description) }
+        line.append("direction", direction.rawValue)
     }
 }

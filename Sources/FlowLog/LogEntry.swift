@@ -13,6 +13,8 @@ package struct GapRecord: Hashable, Sendable {
         case writeFailed = "write failed"
         /// Nobody was there to log; the rules stayed in force.
         case daemonStopped = "daemon stopped"
+        /// The log could not take as much as came: a disk that is full or slow for longer than its queue lasts.
+        case logBehind = "log behind"
     }
 
     /// The last moment known to be complete.
@@ -21,15 +23,35 @@ package struct GapRecord: Hashable, Sendable {
     package var to: Timestamp
     package var missing: UInt64
     package var reason: Reason
-    /// Nil where the loss cannot be assigned to a rule.
-    package var rule: RuleReference?
+    /// The rule that refused them. Nil of those that every list allowed, and where it is not known.
+    package var rule: CountedRule?
+    /// Rules that let missing decisions pass at their stages, and how many each: of those that are missing here, and of
+    /// those that gaps of the refusing rules tell.
+    package var passed: [Passed]
+    /// Lines that the log did not take: those of the missing decisions, and of how flows went on.
+    package var records: UInt64
 
-    package init(from: Timestamp, to: Timestamp, missing: UInt64, reason: Reason, rule: RuleReference? = nil) {
+    package struct Passed: Hashable, Sendable {
+        package var rule: CountedRule
+        package var missing: UInt64
+
+        package init(rule: CountedRule, missing: UInt64) {
+            self.rule = rule
+            self.missing = missing
+        }
+    }
+
+    package init(
+        from: Timestamp, to: Timestamp, missing: UInt64, reason: Reason, rule: CountedRule? = nil,
+        passed: [Passed] = [], records: UInt64 = 0
+    ) {
         self.from = from
         self.to = to
         self.missing = missing
         self.reason = reason
         self.rule = rule
+        self.passed = passed
+        self.records = records
     }
 }
 

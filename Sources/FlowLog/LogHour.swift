@@ -23,6 +23,9 @@ package struct LogHour: Hashable, Comparable, Sendable, CustomStringConvertible 
         return Int(name.dropFirst(2))
     }
 
+    /// After every other.
+    package static let distantFuture = LogHour(hoursSince1970: .max)
+
     package static func < (left: Self, right: Self) -> Bool { left.hoursSince1970 < right.hoursSince1970 }
 
     /// Azure's folders: `y=2026/m=11/d=20/h=14/m=00`. The second `m` is the minute, always 00.

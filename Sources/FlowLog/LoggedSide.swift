@@ -1,4 +1,5 @@
 package import NSGModel
+import NetworkTypes
 
 /// What all records of a flow at one interface have in common.
 package struct SideFacts: Hashable, Sendable {
@@ -9,16 +10,19 @@ package struct SideFacts: Hashable, Sendable {
     package var attribution: Attribution
     /// Passed without evaluation of any group (S9).
     package var isPlatform: Bool
+    /// The packet went on to another bound interface of this host, whose record says what became of it.
+    package var isPassedOn: Bool
 
     package init(
         interface: LoggedInterface, direction: Direction, stages: [StageRecord], attribution: Attribution = .packet,
-        isPlatform: Bool = false
+        isPlatform: Bool = false, isPassedOn: Bool = false
     ) {
         self.interface = interface
         self.direction = direction
         self.stages = stages
         self.attribution = attribution
         self.isPlatform = isPlatform
+        self.isPassedOn = isPassedOn
     }
 }
 
@@ -44,7 +48,8 @@ package final class LoggedSide: Hashable, Sendable {
         stagesText = Self.stagesText(of: facts.stages)
         endText = Array(
             ((facts.attribution == .adopted ? #","adopted":true"# : "")
-                + (facts.isPlatform ? #","platform":true"# : ""))
+                + (facts.isPlatform ? #","platform":true"# : "")
+                + (facts.isPassedOn ? #","passedOn":true"# : ""))
                 .utf8)
     }
 
@@ -58,6 +63,8 @@ package final class LoggedSide: Hashable, Sendable {
         var line = JSONLine(continuing: [])
         if let nic = facts.interface.networkInterface { line.append("nic", nic.description) }
         if let device = facts.interface.device { line.append("interface", device) }
+        let macAddress = facts.interface.macAddress
+        if macAddress != .unknown { line.append("macAddress", macAddress.description) }
         line.append("direction", facts.direction.rawValue)
         return line.bytes
     }
@@ -74,6 +81,7 @@ extension StageRecord {
     fileprivate func append(to line: inout JSONLine) {
         line.append("level", level.rawValue)
         line.append("networkSecurityGroup", rule.group.description)
+        if rule.owner != rule.group { line.append("ruleCollection", rule.owner.description) }
         line.append("ruleName", rule.qualifiedName)
         if !rule.kind.isNoAdminRule(rule.name) { line.append("priority", number: UInt64(priority.value)) }
         line.append("access", access.rawValue)

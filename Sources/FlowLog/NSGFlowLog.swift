@@ -65,14 +65,19 @@ package struct NSGFlowLogAggregator: Sendable {
             interval: settings.interval)
     }
 
-    /// The records of intervals that ended at least `settling` seconds ago: conntrack and NFLOG deliver a little late.
-    package mutating func flush(now: Timestamp, settling: UInt64 = 2) -> [LogBlock] {
+    /// The records of intervals that ended at least `settling` seconds ago.
+    package mutating func flush(now: Timestamp, settling: UInt64 = LogInterval.settling) -> [LogBlock] {
         pending.takeElapsed(at: now, settling: settling).map { block(for: $0, now: now) }
     }
 
     /// Everything that waits, whether its interval ended or not: at the end of the daemon.
     package mutating func flushAll(now: Timestamp) -> [LogBlock] {
         pending.takeAll().map { block(for: $0, now: now) }
+    }
+
+    /// What the paths of a group's files begin with; it ends in a slash.
+    package static func folder(of group: ResourceID) -> String {
+        "insights-logs-networksecuritygroupflowevent/resourceId=\(folders(of: group))/"
     }
 
     private func block(for record: PendingTuples<Log, String>.Record, now: Timestamp) -> LogBlock {
@@ -95,9 +100,7 @@ package struct NSGFlowLogAggregator: Sendable {
             }
         }
         json.end()
-        let path =
-            "insights-logs-networksecuritygroupflowevent/resourceId=\(folders(of: log.group))/\(record.key.hour)"
-            + "/macAddress=\(mac)/PT1H.json"
+        let path = "\(Self.folder(of: log.group))\(record.key.hour)/macAddress=\(mac)/PT1H.json"
         return LogBlock(path: path, record: json.bytes, hour: record.key.hour, tupleCount: record.tupleCount)
     }
 }

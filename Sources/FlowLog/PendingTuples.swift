@@ -7,12 +7,9 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
     struct Key: Hashable, Sendable {
         var subject: Subject
         var macAddress: MACAddress
-        /// Seconds since 1970: the interval from `start` up to, not including, `end`.
-        var start: UInt64
-        var end: UInt64
+        var interval: LogInterval
 
-        var hour: LogHour { LogHour(Timestamp(seconds: start)) }
-        func contains(_ time: Timestamp) -> Bool { start <= time.seconds && time.seconds < end }
+        var hour: LogHour { LogHour(Timestamp(seconds: interval.start)) }
     }
 
     struct RuleTuples {
@@ -79,19 +76,17 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
 
     /// Where the tuple of a record goes, if one like it has gone there before: pass it to `add`.
     func place(of record: FlowRecord) -> Int? {
-        guard let known = sides[SideAccess(record)], buckets[known.bucket].key.contains(record.time) else { return nil }
+        guard let known = sides[SideAccess(record)], buckets[known.bucket].key.interval.contains(record.time) else {
+            return nil
+        }
         return known.bucket
     }
 
-    /// The same for the first of its kind. `interval` in seconds; 0 is taken as 1. Intervals begin at multiples of it,
-    /// and anew with each hour.
+    /// The same for the first of its kind. `interval` in seconds.
     mutating func place(of record: FlowRecord, rule: Rule, subject: Subject, interval: UInt64) -> Int {
-        let interval = max(interval, 1)
-        let time = record.time
-        let hour = time.seconds / 3600 * 3600
-        let start = hour + (time.seconds - hour) / interval * interval
-        let end = interval < 3600 ? min(start + interval, hour + 3600) : hour + 3600
-        let key = Key(subject: subject, macAddress: record.interface.macAddress, start: start, end: end)
+        let key = Key(
+            subject: subject, macAddress: record.interface.macAddress,
+            interval: LogInterval(at: record.time, length: interval))
         let bucket: Int
         if let present = places[Place(key: key, rule: rule)] {
             bucket = present
@@ -125,12 +120,9 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
     /// Where records go is to be found out anew.
     mutating func forgetPlaces() { sides = [:] }
 
-    /// Removes what ended at least `settling` seconds before `now`. What would begin later than `now` goes too: then
-    /// the clock was set back, and it would wait for long.
+    /// Removes what is due.
     mutating func takeElapsed(at now: Timestamp, settling: UInt64) -> [Record] {
-        take { key in
-            Timestamp(seconds: key.end).adding(seconds: settling) <= now || Timestamp(seconds: key.start) > now
-        }
+        take { $0.interval.isElapsed(at: now, settling: settling) }
     }
 
     mutating func takeAll() -> [Record] { take { _ in true } }
@@ -144,8 +136,8 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
         for (index, bucket) in buckets.enumerated() { places[Place(key: bucket.key, rule: bucket.rule)] = index }
         count -= taken.reduce(0) { $0 + $1.tuples.count }
         return Dictionary(grouping: taken, by: \.key).sorted {
-            ($0.key.start, $0.key.subject, $0.key.macAddress.description)
-                < ($1.key.start, $1.key.subject, $1.key.macAddress.description)
+            ($0.key.interval.start, $0.key.subject, $0.key.macAddress.description)
+                < ($1.key.interval.start, $1.key.subject, $1.key.macAddress.description)
         }.map { key, buckets in
             let rules = buckets.map { ($0.tuples.lazy.map(\.time).min() ?? 0, $0.ruleTuples) }.sorted { $0.0 < $1.0 }
             return Record(key: key, rules: rules.map(\.1))

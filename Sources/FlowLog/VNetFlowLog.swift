@@ -24,13 +24,6 @@ package struct VNetFlowLogTarget: Hashable, Sendable {
         flowLogGUID = UUID(named: flowLog.description.lowercased())
         target = network
     }
-
-    /// `/SUBSCRIPTION_NETWORKWATCHERRG/NETWORKWATCHER_REGION_FLOWLOG`: underscores join the parts (FACTS i2).
-    var folders: String {
-        let watcher = flowLog.parent?.name ?? ""
-        let parts = ["\(flowLog.subscription)_\(flowLog.resourceGroup)", "\(watcher)_\(flowLog.name)"]
-        return parts.map { "/" + fileName($0.uppercased()) }.joined()
-    }
 }
 
 package struct VNetFlowLogSettings: Hashable, Sendable {
@@ -145,8 +138,8 @@ package struct VNetFlowLogAggregator: Sendable {
             subject: log, interval: settings.interval)
     }
 
-    /// The records of intervals that ended at least `settling` seconds ago: conntrack and NFLOG deliver a little late.
-    package mutating func flush(now: Timestamp, settling: UInt64 = 2) -> [LogBlock] {
+    /// The records of intervals that ended at least `settling` seconds ago.
+    package mutating func flush(now: Timestamp, settling: UInt64 = LogInterval.settling) -> [LogBlock] {
         pending.takeElapsed(at: now, settling: settling).map { Self.block(for: $0, now: now) }
     }
 
@@ -160,6 +153,15 @@ package struct VNetFlowLogAggregator: Sendable {
         let log = settings.target(of: network).map { Log(network: network, target: $0) }
         logs[network] = .some(log)
         return log
+    }
+
+    /// What the paths of a flow log's files begin with; it ends in a slash.
+    /// `…/SUBSCRIPTION_NETWORKWATCHERRG/NETWORKWATCHER_REGION_FLOWLOG/`: underscores join the parts (FACTS i2).
+    package static func folder(of flowLog: ResourceID) -> String {
+        let watcher = flowLog.parent?.name ?? ""
+        let parts = ["\(flowLog.subscription)_\(flowLog.resourceGroup)", "\(watcher)_\(flowLog.name)"]
+        return "insights-logs-flowlogflowevent/flowLogResourceID="
+            + parts.map { "/" + fileName($0.uppercased()) }.joined() + "/"
     }
 
     private static func block(for record: PendingTuples<Log, Rule>.Record, now: Timestamp) -> LogBlock {
@@ -183,9 +185,7 @@ package struct VNetFlowLogAggregator: Sendable {
             }
         }
         json.end()
-        let path =
-            "insights-logs-flowlogflowevent/flowLogResourceID=\(target.folders)/\(record.key.hour)"
-            + "/macAddress=\(mac)/PT1H.json"
+        let path = "\(folder(of: target.flowLog))\(record.key.hour)/macAddress=\(mac)/PT1H.json"
         return LogBlock(path: path, record: json.bytes, hour: record.key.hour, tupleCount: record.tupleCount)
     }
 

@@ -95,14 +95,26 @@ package struct ChainNames: Sendable {
     /// The counter of a rule: `nsg/web/inbound/AllowHttp`. It outlives the rule's versions and serves every use of the
     /// group.
     package func counterName(of rule: NumberedRule) -> CounterName {
-        switch rule.kind {
-        case .custom, .default: CounterName("nsg/\(group(rule.owner))/\(word(rule.direction))/\(rule.name)")
+        let name = rule.kind == .platform ? rule.access == .deny ? "smtp" : "allowed" : rule.name
+        return counterName(ofRule: name, owner: rule.owner, kind: rule.kind, rule.direction)
+    }
+
+    /// - Parameter name: of the platform's rules `smtp` and `allowed`.
+    package func counterName(
+        ofRule name: String, owner: ResourceID, kind: RuleKind, _ direction: Direction
+    ) -> CounterName {
+        switch kind {
+        case .custom, .default: CounterName("nsg/\(group(owner))/\(word(direction))/\(name)")
         case .admin:
             CounterName(
-                "admin/\(collections[rule.owner] ?? rule.owner.name)/\(word(rule.direction))/"
-                    + (rule.name.isEmpty ? "-" : rule.name))
-        case .platform: CounterName("platform/\(rule.access == .deny ? "smtp" : "allowed")")
+                "admin/\(collections[owner] ?? owner.name)/\(word(direction))/\(name.isEmpty ? "-" : name)")
+        case .platform: CounterName("platform/\(name)")
         }
+    }
+
+    /// Whether a counter is one of `counterName(of:)`.
+    package static func isOfRule(_ counter: CounterName) -> Bool {
+        ["nsg/", "admin/", "platform/"].contains { counter.description.hasPrefix($0) }
     }
 
     // MARK: Interfaces

@@ -29,6 +29,7 @@ struct ControlService: ControlHandler {
         case .verifyBatch: verifyBatch(call.parameters["queries"]?.array ?? [], reply)
         case .reload: reload(reply)
         case .log: log(call, reply)
+        case .verifyLog: verifyLog(reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)
@@ -128,6 +129,15 @@ struct ControlService: ControlHandler {
     }
 
     // MARK: Log
+
+    private func verifyLog(_ reply: ReplyStream) {
+        onObserver(reply) { reply, observer in
+            observer.prove { proof in
+                guard let proof else { return reply.fail(.notFound, ["what": "no rules are in the kernel"]) }
+                reply.end(["lines": proof.json])
+            }
+        }
+    }
 
     private func log(_ call: VarlinkCall, _ reply: ReplyStream) {
         let filter = LogFilter(

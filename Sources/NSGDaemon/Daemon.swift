@@ -76,7 +76,8 @@ final class RunningDaemon: Sendable {
         let enforcer = enforcer
         let first = try enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.firstPolicy() } }.get()
         let observer = try FlowObserver(
-            policy: first.policy, links: watcher.initial, logs: options.logs, systemID: Self.systemID, journal: journal)
+            policy: first.policy, links: watcher.initial, logs: options.logs, state: options.state,
+            systemID: Self.systemID, journal: journal)
         // Before anything is enforced: a second daemon ends here.
         let server = try listen(first.policy.configuration.settings.control, observer)
         observer.executor.queue.sync { observer.assumeIsolated { $0.open() } }
@@ -87,8 +88,7 @@ final class RunningDaemon: Sendable {
             server.stop()
             throw StartFailure(description: outcome.message)
         }
-        let accounts = enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.takeAccounts() } }
-        observer.executor.queue.sync { observer.assumeIsolated { $0.follow(after: accounts) } }
+        observer.executor.queue.sync { observer.assumeIsolated { $0.follow() } }
 
         followLinks(observer)
         followTable()
@@ -161,8 +161,7 @@ final class RunningDaemon: Sendable {
             notifier.stopping()
             server.stop()
             observer.drainEvents()
-            let accounts = observer.executor.queue.sync { observer.assumeIsolated { $0.stop() } }
-            enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.store(accounts) } }
+            observer.executor.queue.sync { observer.assumeIsolated { $0.stop() } }
             journal.log(.notice, "nsgd ends; the rules stay in force (nsgctl flush takes them out)")
             exit(0)
         }

@@ -371,18 +371,6 @@ actor Enforcer {
             fields: [("NSGD_FILE", fault.file), ("NSGD_PATH", "\(fault.path)"), ("NSGD_CODE", fault.code)])
     }
 
-    // MARK: From run to run
-
-    func takeAccounts() -> DecisionLedger.Accounts? { state.takeAccounts() }
-
-    func store(_ accounts: DecisionLedger.Accounts) {
-        do throws(KernelError) {
-            try state.store(accounts)
-        } catch {
-            journal.log(.warning, "the next run will not know how far the log goes: \(error)")
-        }
-    }
-
     // MARK: Out
 
     /// Takes every rule of ours out of the kernel (E5). Nothing is enforced until the next reload.

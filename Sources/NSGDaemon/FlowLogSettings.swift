@@ -34,6 +34,23 @@ extension Policy {
     }
 }
 
+extension Policy {
+    /// Of the logs that `flowLogs` resources set days for: how the paths of their files begin.
+    var ownRetention: [String: RetentionLimits] {
+        var limits: [String: RetentionLimits] = [:]
+        for resource in estate.flowLogs.values {
+            guard let days = resource.retentionDays, days > 0 else { continue }
+            let own = RetentionLimits(days: UInt64(days))
+            if estate.networkSecurityGroups[resource.target] != nil {
+                limits[NSGFlowLogAggregator.folder(of: resource.target)] = own
+            } else if estate.virtualNetworks[resource.target] != nil {
+                limits[VNetFlowLogAggregator.folder(of: resource.id)] = own
+            }
+        }
+        return limits
+    }
+}
+
 extension RetentionLimits {
     init(_ settings: Settings.FlowLogs) {
         self.init(

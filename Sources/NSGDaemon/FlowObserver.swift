@@ -22,7 +22,12 @@ actor FlowObserver {
 
     private var tracker: FlowTracker
     private var ledger = DecisionLedger()
+    private let writer: LogWriter
     private var output: FlowLogOutput
+    /// What the log of an earlier run tells.
+    private var replay: LogReplay?
+    /// The counters before the first packet was captured.
+    private var firstReading: [CounterName: CounterValue]?
     private var links: LinkTable
     private let counters: KernelRulesetStore
     private let journal: Journal
@@ -36,6 +41,8 @@ actor FlowObserver {
     /// Why decisions may be missing at the next comparison.
     private var droppedSinceComparison = 0
     private var lostSinceComparison = 0
+    /// Decisions of the packets that are being taken; kept for its memory.
+    private var tally = DecisionTally()
     private var linksReadAt = Timestamp(nanoseconds: 0)
     /// The dump that is being read, and one that is to follow it.
     private var dump: FlowTracker.DumpPurpose?
@@ -63,9 +70,15 @@ actor FlowObserver {
         var captureProblem: String?
     }
 
-    init(policy: Policy, links: LinkTable, logs: String, systemID: UUID, journal: Journal) throws(KernelError) {
+    /// - Parameters:
+    ///   - logs: the folder of the flow logs.
+    ///   - state: the folder of what must survive a restart.
+    init(
+        policy: Policy, links: LinkTable, logs: String, state: String, systemID: UUID, journal: Journal
+    ) throws(KernelError) {
         tracker = FlowTracker(attributor: Attributor(policy: policy))
-        output = FlowLogOutput(folder: logs, systemID: systemID, policy: policy, journal: journal)
+        writer = LogWriter(folder: logs, state: state, journal: journal)
+        output = FlowLogOutput(writer: writer, systemID: systemID, policy: policy, journal: journal)
         self.links = links
         lister = try ConnectionLister()
         counters = try KernelRulesetStore()
@@ -74,10 +87,19 @@ actor FlowObserver {
 
     // MARK: Start and stop
 
-    /// Opens the sources, so that nothing of what a policy decides is missed. They are read from `follow()` on.
+    /// Takes up the log where an earlier run left it, and opens the sources, so that nothing of what a policy decides is
+    /// missed. They are read from `follow()` on.
     func open() {
-        clock.begin(at: Self.now)
-        output.repair(now: Self.now)
+        let now = Self.now
+        clock.begin(at: now)
+        let policy = tracker.attributor.policy
+        let interval = UInt64(max(policy.configuration.settings.flowLogs.interval.components.seconds, 1))
+        replay = writer.executor.queue.sync {
+            writer.assumeIsolated { $0.resume(policy: policy, interval: interval, now: now) }
+        }
+        if let replay { output.resume(replay, now: now) }
+        // Before the first packet is captured: what is decided in between shows as missing, and not twice.
+        firstReading = try? counters.counters(table: FixedNames.table)
         openSources()
     }
 
@@ -116,15 +138,15 @@ actor FlowObserver {
     }
 
     /// Finds the flows that are there already, and reads the sources.
-    /// - Parameter earlier: the accounts of a run that ended in order.
-    func follow(after earlier: DecisionLedger.Accounts?) {
+    func follow() {
         let policy = tracker.attributor.policy
-        var gaps: [GapRecord] = []
-        readCounters { ledger, counters, now in
-            gaps = ledger.begin(with: counters, at: now, in: policy, after: earlier)
-        }
-        output.write(gaps, now: Self.now)
-        beginDump(.start(wasToldOfTotals: earlier != nil))
+        let earlier = replay?.accounts(in: policy)
+        let gaps = ledger.begin(with: firstReading ?? [:], at: Self.now, in: policy, after: earlier)
+        firstReading = nil
+        tell(gaps)
+        output.checkpoint(accounts())
+        beginDump(.start(replay.map { $0.isFinal ? .all : .some($0.totals) } ?? .some([:])))
+        replay = nil
         packetReader?.start()
         conntrackEvents?.start()
         let timer = DispatchSource.makeTimerSource(queue: executor.queue)
@@ -141,7 +163,7 @@ actor FlowObserver {
     }
 
     /// Writes what waits and what every flow has carried, and ends. What is accounted for goes to the next run.
-    func stop() -> DecisionLedger.Accounts {
+    func stop() {
         timer?.cancel()
         timer = nil
         packetReader = nil
@@ -156,7 +178,21 @@ actor FlowObserver {
             journal.log(.warning, "the flows cannot be listed: \(error)", id: "conntrack")
         }
         output.finish(now: Self.now)
-        return ledger.accounts(at: Self.now, in: tracker.attributor.policy)
+        output.checkpoint(accounts(), isFinal: true)
+        if !writer.finish() { journal.log(.error, "the flow log ends without what it had to write last", id: "end") }
+    }
+
+    /// What the records come to that have been put into the log by now.
+    private func accounts() -> DecisionLedger.Accounts {
+        ledger.accounts(at: Self.now, in: tracker.attributor.policy, without: waiting)
+    }
+
+    /// Decisions that are counted, and that records to come will tell of.
+    private var waiting: DecisionTally {
+        var waiting = DecisionTally()
+        tracker.addWaiting(to: &waiting)
+        output.addWaiting(to: &waiting)
+        return waiting
     }
 
     // MARK: What comes in
@@ -203,11 +239,13 @@ actor FlowObserver {
             guard let mark = mark(packet.prefix) else { continue }
             learnDevices(of: packet)
             guard let judged = JudgedPacket(packet, mark: mark, links: links),
-                tracker.judged(judged, into: &records)
+                tracker.judged(judged, into: &records, counting: &tally)
             else { continue }
             if packet.senderHardwareAddress != nil { learnAddress(of: packet, judged) }
-            ledger.count(mark)
+            ledger.received()
         }
+        ledger.count(tally)
+        tally.removeAll()
         output.write(records, now: Self.now)
     }
 
@@ -263,6 +301,7 @@ actor FlowObserver {
         }
         dump = purpose
         tracker.beginDump()
+        if purpose == .continuation { output.continuation(hasEnded: false) }
         lister.list { [self] entries in
             handOver(.listed(entries.map(Connection.init), isLast: false), count: entries.count, isDroppable: false)
         } ended: { [self] error in
@@ -280,6 +319,7 @@ actor FlowObserver {
         if range.upperBound < connections.count { return }
         if !connections.isEmpty { return lister.goOn() }
         if isLast { tracker.endDump(at: Self.now) } else { tracker.abandonDump() }
+        if isLast, purpose == .continuation { output.continuation(hasEnded: true) }
         dump = nil
         if let next = nextDump {
             nextDump = nil
@@ -297,13 +337,37 @@ actor FlowObserver {
             beginDump(.comparison)
         }
         output.write(tracker.tick(now: now), now: now)
+        tellUnwritten(now: now)
         let settings = tracker.attributor.policy.configuration.settings.flowLogs
         let due = clock.due(at: now, interval: UInt64(max(settings.interval.components.seconds, 1)))
         if due.continues { beginDump(.continuation) }
         if due.interval { compareCounters() }
+        if due.interval || output.unaccounted > Self.mostUnaccounted { output.checkpoint(accounts()) }
         if due.neighbours { learnAddresses() }
         if due.interval, packetReader == nil { reopenPacketLog() }
         output.tick(now: now)
+    }
+
+    /// Bytes of lines that the next run may have to read after a sudden end.
+    private static let mostUnaccounted = 32 << 20
+
+    /// Declares what the log did not take.
+    private func tellUnwritten(now: Timestamp) {
+        guard let unwritten = output.takeUnwritten() else { return }
+        var gaps = ledger.lose(
+            unwritten.decisions, from: unwritten.since, to: now, in: tracker.attributor.policy, because: .writeFailed)
+        if gaps.isEmpty { gaps = [GapRecord(from: unwritten.since, to: now, missing: 0, reason: .writeFailed)] }
+        gaps[0].records = unwritten.lines
+        tell(gaps)
+    }
+
+    private func tell(_ gaps: [GapRecord]) {
+        for gap in gaps where gap.missing > 0 {
+            journal.log(
+                .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
+                fields: gap.rule.map { [("NSGD_RULE", "\($0.rule.group)/\($0.rule.qualifiedName)")] } ?? [])
+        }
+        output.write(gaps, now: Self.now)
     }
 
     private func reopenPacketLog() {
@@ -314,19 +378,32 @@ actor FlowObserver {
     private func compareCounters() {
         let policy = tracker.attributor.policy
         guard policy.configuration.settings.flowLogs.isEnabled else { return }
-        let reason: GapRecord.Reason =
-            droppedSinceComparison > 0 ? .backlogFull : lostSinceComparison > 0 ? .captureOverrun : .counterAhead
-        (droppedSinceComparison, lostSinceComparison) = (0, 0)
+        let reason = takeReason()
         var gaps: [GapRecord] = []
         readCounters { ledger, counters, now in
             gaps = ledger.compare(with: counters, at: now, in: policy, reason: reason)
         }
-        for gap in gaps {
-            journal.log(
-                .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
-                fields: gap.rule.map { [("NSGD_RULE", "\($0.group)/\($0.qualifiedName)")] } ?? [])
-        }
-        output.write(gaps, now: Self.now)
+        tell(gaps)
+    }
+
+    func counterReading() -> [CounterName: CounterValue]? { try? counters.counters(table: FixedNames.table) }
+
+    /// What the sources have handed over waits.
+    var hasArrivals: Bool { inbox.count > 0 }
+
+    /// Holds the log against a reading of the counters that was taken at `time`.
+    func proof(_ first: [CounterName: CounterValue], at time: Timestamp) -> LogProof? {
+        guard let second = counterReading() else { return nil }
+        let policy = tracker.attributor.policy
+        tell(
+            ledger.compare(first, at: time, with: second, at: Self.now, in: policy, reason: takeReason()))
+        return LogProof(lines: ledger.lines(at: Self.now, in: policy, waiting: waiting))
+    }
+
+    /// Why decisions may be missing since it was last asked for.
+    private func takeReason() -> GapRecord.Reason {
+        defer { (droppedSinceComparison, lostSinceComparison) = (0, 0) }
+        return droppedSinceComparison > 0 ? .backlogFull : lostSinceComparison > 0 ? .captureOverrun : .counterAhead
     }
 
     private func readCounters(_ use: (inout DecisionLedger, [CounterName: CounterValue], Timestamp) -> Void) {
@@ -359,7 +436,8 @@ actor FlowObserver {
     /// From now on records are made with this policy; flows of earlier ones keep what their labels say.
     func adopt(_ policy: Policy) {
         let previous = tracker.attributor.policy.configuration.settings.flowLogs
-        ledger.settle(in: tracker.attributor.policy)
+        ledger.settle(in: tracker.attributor.policy, at: Self.now)
+        ledger.forgetPolicy()
         tracker.attributor.policy = policy
         output.adopt(policy)
         let settings = policy.configuration.settings.flowLogs
@@ -389,7 +467,7 @@ actor FlowObserver {
     func report() -> ObserverReport {
         ObserverReport(
             liveFlows: tracker.liveFlows, decisionsLogged: ledger.totalReceived, decisionsMissing: ledger.totalMissing,
-            recordsLost: output.recordsLost, losses: losses)
+            recordsLost: output.recordsLost, losses: losses, writeProblem: writer.problem)
     }
 
     func recentLines() -> [LogLine] { output.recent }
@@ -407,6 +485,8 @@ struct ObserverReport: Sendable {
     var decisionsMissing: UInt64
     var recordsLost: UInt64
     var losses: FlowObserver.Losses
+    /// Why records wait to be written; nil while they are.
+    var writeProblem: String?
 }
 
 /// Which of the observer's periodic duties are due.

@@ -26,7 +26,6 @@ struct StateFolder: Sendable {
     static let serviceTagsName = "service-tags.json"
     var serviceTags: String { "\(path)/\(Self.serviceTagsName)" }
     private var stagedServiceTags: String { "\(serviceTags).staged" }
-    private var accounts: String { "\(path)/accounts.json" }
     private var owedEvaluation: String { "\(path)/evaluation-owed" }
 
     // MARK: Evaluation of live flows
@@ -49,30 +48,4 @@ struct StateFolder: Sendable {
     func stageServiceTags(_ bytes: [UInt8]) throws(KernelError) { try Files.replace(stagedServiceTags, with: bytes) }
     func adoptStagedServiceTags() throws(KernelError) { try Files.rename(stagedServiceTags, to: serviceTags) }
     func dropStagedServiceTags() { try? Files.remove(stagedServiceTags) }
-
-    // MARK: Accounts of an orderly end
-
-    /// What an earlier run had accounted for when it ended in order; taken once.
-    func takeAccounts() -> DecisionLedger.Accounts? {
-        defer { try? Files.remove(accounts) }
-        guard let bytes = try? Files.read(accounts, limit: 64 << 20),
-            let document = try? JSONValue(parsing: bytes, dialect: .json),
-            let time = document["time"]?.int.flatMap(UInt64.init(exactly:)), let counters = document["counters"]?.object
-        else { return nil }
-        return DecisionLedger.Accounts(
-            time: Timestamp(nanoseconds: time),
-            counters: Dictionary(
-                counters.compactMap { member in
-                    member.value.int.flatMap(UInt64.init(exactly:)).map { (CounterName(member.key), $0) }
-                }
-            ) { first, _ in first })
-    }
-
-    func store(_ ledger: DecisionLedger.Accounts) throws(KernelError) {
-        let counters = ledger.counters.sorted { $0.key < $1.key }.map { ($0.key.description, JSONValue($0.value)) }
-        let document = JSONValue(object: [
-            ("time", JSONValue(ledger.time.nanoseconds)), ("counters", JSONValue(object: counters)),
-        ])
-        try Files.replace(accounts, with: Array(document.text(style: .compact).utf8))
-    }
 }

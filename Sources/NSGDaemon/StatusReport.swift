@@ -75,6 +75,7 @@ struct StatusReport: Sendable {
         let present = links.table.withLock { $0 }
         problems += policy.map { present.faults(of: $0.estate.bindings).map(\.message) } ?? []
         if let capture = report.losses.captureProblem { problems.append(capture) }
+        if let writing = report.writeProblem { problems.append(writing) }
         return problems
     }
 }

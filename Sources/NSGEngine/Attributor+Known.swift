@@ -49,10 +49,14 @@ extension Attributor {
         }
         if let key, let way = known.ways[key] { return way }
         var isTold = true
-        let sides = sides(entry: entry, exit: exit).map { side in
-            if let judgement = label.flatMap({ judgement(of: side, label: $0) }) { return logged(side, judgement) }
+        let passed = sides(entry: entry, exit: exit)
+        let sides = passed.enumerated().map { index, side in
+            let isPassedOn = index + 1 < passed.count
+            if let judgement = label.flatMap({ judgement(of: side, label: $0) }) {
+                return logged(side, judgement, isPassedOn: isPassedOn)
+            }
             isTold = false
-            return logged(side, derivedJudgement(of: side, flow))
+            return logged(side, derivedJudgement(of: side, flow), isPassedOn: isPassedOn)
         }
         let way = FlowWay(sides: sides, label: label)
         if let key, isTold { know(way, as: key) }
@@ -67,8 +71,11 @@ extension Attributor {
             devices: .init(entry: device(.entry), exit: device(.exit)), label: label, attribution: .label)
         if let way = known.ways[key] { return way }
         let way = FlowWay(
-            sides: sides.map { logged($0, judgement(of: $0, label: label) ?? Judgement(), attribution: .label) },
-            label: label)
+            sides: sides.enumerated().map { index, side in
+                logged(
+                    side, judgement(of: side, label: label) ?? Judgement(), attribution: .label,
+                    isPassedOn: index + 1 < sides.count)
+            }, label: label)
         know(way, as: key)
         return way
     }
@@ -104,10 +111,12 @@ extension Attributor {
     }
 
     /// One object for what is the same.
-    mutating func logged(_ side: Side, _ judgement: Judgement, attribution: Attribution = .packet) -> LoggedSide {
+    mutating func logged(
+        _ side: Side, _ judgement: Judgement, attribution: Attribution = .packet, isPassedOn: Bool = false
+    ) -> LoggedSide {
         let facts = SideFacts(
             interface: side.interface, direction: side.direction, stages: judgement.stages, attribution: attribution,
-            isPlatform: judgement.isPlatform)
+            isPlatform: judgement.isPlatform, isPassedOn: isPassedOn)
         if let shared = known.shared[facts] { return shared }
         let shared = LoggedSide(facts)
         if known.shared.count >= KnownSides.most { known.shared = [:] }

@@ -5,13 +5,20 @@ import NSGCompiler
 // while packets and ends go on coming: so a dump is taken in pieces, between `beginDump` and `endDump`.
 extension FlowTracker {
     package enum DumpPurpose: Hashable, Sendable {
-        /// At the daemon's start: an earlier run recorded how these began. Where it ended in order, its records also
-        /// tell of all they had carried by then.
-        case start(wasToldOfTotals: Bool)
+        /// At the daemon's start: an earlier run recorded how these began, and what they had carried by then.
+        case start(EarlierTotals)
         /// Something may have been missed.
         case comparison
         /// The common tick on which live flows get their C.
         case continuation
+    }
+
+    /// What an earlier run has told of the flows that it left.
+    package enum EarlierTotals: Hashable, Sendable {
+        /// All they had carried when it ended, in order.
+        case all
+        /// So much of these, and of others that they began; it ended suddenly.
+        case some([FlowKey: FlowCounters])
     }
 
     package mutating func beginDump() {
@@ -39,7 +46,7 @@ extension FlowTracker {
             let told = reported[key] ?? .zero
             append(
                 .continued(connection.totals.map { .counted($0.increment(since: told)) } ?? .uncounted), of: flow, key,
-                at: time, to: &records)
+                at: time, total: connection.totals, to: &records)
             reported[key] = connection.totals
         }
     }
@@ -49,13 +56,16 @@ extension FlowTracker {
         guard flows.count < limits.flows, let label = connection.label, FlowLabel.isDecided(label),
             !hasEndedEarly(connection)
         else { return }
-        guard case .start(let wasToldOfTotals) = purpose else {
+        guard case .start(let told) = purpose else {
             flows[key] = TrackedFlow(way: attributor.silentWay(label: label), dump: dumpNumber)
             return
         }
         let way = attributor.way(ofKnownBefore: connection.flow, label: label)
         flows[key] = TrackedFlow(way: way, dump: dumpNumber)
-        if wasToldOfTotals { reported[key] = connection.totals }
+        switch told {
+        case .all: reported[key] = connection.totals
+        case .some(let totals): reported[key] = totals[key]
+        }
     }
 
     /// The dump is complete: what it did not have has ended.

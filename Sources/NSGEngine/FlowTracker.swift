@@ -19,6 +19,9 @@ package struct FlowTracker: Sendable {
     private var missed: [(key: FlowKey, time: Timestamp)] = []
     private var missedAt: [FlowKey: Timestamp] = [:]
     private var refusedFurtherOn: [RefusedKey: RefusedTail] = [:]
+    /// First packets that no record has told of yet, of connections older than the first policy: each of their packets
+    /// is one.
+    private var judgedAgain: [FlowKey: UInt64] = [:]
     /// See `TrackedFlow.dump`.
     var dumpNumber: UInt8 = 0
     /// While a dump is read, what has ended since it began, and may be in it.
@@ -68,24 +71,37 @@ package struct FlowTracker: Sendable {
 
     // MARK: Judged packets
 
-    /// Appends the records of a packet. False, and none, for one that passed no interface of the policy: such cannot be
-    /// recorded.
-    package mutating func judged(_ packet: JudgedPacket, into records: inout [FlowRecord]) -> Bool {
+    /// Appends the records of a packet, and counts what was decided, also what a later record will tell of. False, and
+    /// none, for one that passed no interface of the policy: such cannot be recorded.
+    package mutating func judged(
+        _ packet: JudgedPacket, into records: inout [FlowRecord], counting tally: inout DecisionTally
+    ) -> Bool {
+        let first = records.count
+        defer { for record in records[first...] { tally.add(record) } }
         switch packet.mark {
-        case .denied(let slot, let number): denied(packet, at: slot, by: number, into: &records)
-        case .allowedAgain: began(packet, ending: nil, into: &records)
+        case .denied(let slot, let number):
+            return denied(packet, at: slot, by: number, into: &records, counting: &tally)
+        case .allowedAgain: return began(packet, ending: nil, into: &records)
         case .allowed:
             if let connection = packet.connection {
-                allowed(packet, connection, into: &records)
-            } else {
-                began(packet, ending: earlyEnds.take(packet.flow, id: nil), into: &records)
+                return allowed(packet, connection, into: &records, counting: &tally)
             }
+            return began(packet, ending: earlyEnds.take(packet.flow, id: nil), into: &records)
+        }
+    }
+
+    /// Adds what `judged` has counted and no record has told of yet. O(what waits).
+    package func addWaiting(to tally: inout DecisionTally) {
+        for tail in refusedFurtherOn.values { tally.add(tail.side, tail.packets - 1) }
+        for (key, count) in judgedAgain {
+            for side in flows[key]?.way.sides ?? [] { tally.add(side, count) }
         }
     }
 
     /// One B for each bound interface, and the E too where the connection is over by now.
     private mutating func allowed(
-        _ packet: JudgedPacket, _ connection: Connection, into records: inout [FlowRecord]
+        _ packet: JudgedPacket, _ connection: Connection, into records: inout [FlowRecord],
+        counting tally: inout DecisionTally
     ) -> Bool {
         let way = attributor.way(
             entry: packet.entryDevice, exit: packet.exitDevice, label: connection.label, flow: packet.flow)
@@ -94,7 +110,12 @@ package struct FlowTracker: Sendable {
         var flow = TrackedFlow(way: way, dump: dumpNumber)
         if let present = flows[key], present.way.sides.first?.facts.attribution == .packet {
             // It is older than the first policy, so that it has no label, and is judged again with each packet (S4).
-            if connection.label == nil { return true }
+            if connection.label == nil {
+                guard judgedAgain[key] != nil || judgedAgain.count < limits.waiting else { return true }
+                judgedAgain[key, default: 0] += 1
+                for side in present.way.sides { tally.add(side) }
+                return true
+            }
             flow.predecessors = present.predecessors &+ 1
         }
         for side in way.sides {
@@ -138,7 +159,8 @@ package struct FlowTracker: Sendable {
     }
 
     private mutating func denied(
-        _ packet: JudgedPacket, at slot: LabelSlot, by number: RuleNumber, into records: inout [FlowRecord]
+        _ packet: JudgedPacket, at slot: LabelSlot, by number: RuleNumber, into records: inout [FlowRecord],
+        counting tally: inout DecisionTally
     ) -> Bool {
         let sides = attributor.sides(entry: packet.entryDevice, exit: packet.exitDevice)
         for side in sides {
@@ -147,13 +169,14 @@ package struct FlowTracker: Sendable {
                 records.append(FlowRecord(time: packet.time, side: denial, flow: packet.flow, change: .denied))
                 break
             }
-            passedOn(packet, by: side, into: &records)
+            passedOn(packet, by: side, into: &records, counting: &tally)
         }
         return !sides.isEmpty
     }
 
     private mutating func passedOn(
-        _ packet: JudgedPacket, by side: Attributor.Side, into records: inout [FlowRecord]
+        _ packet: JudgedPacket, by side: Attributor.Side, into records: inout [FlowRecord],
+        counting tally: inout DecisionTally
     ) {
         let key = RefusedKey(device: side.interface.device, flow: packet.flow)
         if var tail = refusedFurtherOn[key] {
@@ -161,9 +184,11 @@ package struct FlowTracker: Sendable {
             tail.bytes += packet.bytes
             tail.last = packet.time
             refusedFurtherOn[key] = tail
+            tally.add(tail.side)
             return
         }
-        let logged = attributor.logged(side, attributor.derivedJudgement(of: side, packet.flow))
+        let logged = attributor.logged(
+            side, attributor.derivedJudgement(of: side, packet.flow), isPassedOn: true)
         if refusedFurtherOn.count < limits.waiting {
             refusedFurtherOn[key] = RefusedTail(side: logged, packets: 1, bytes: packet.bytes, last: packet.time)
         }
@@ -206,13 +231,17 @@ package struct FlowTracker: Sendable {
         if flow.predecessors == 0, !loggedFlows.isEmpty { loggedFlows[key] = nil }
     }
 
-    func append(
-        _ change: FlowChange, of flow: TrackedFlow, _ key: FlowKey, at time: Timestamp,
+    mutating func append(
+        _ change: FlowChange, of flow: TrackedFlow, _ key: FlowKey, at time: Timestamp, total: FlowCounters? = nil,
         to records: inout [FlowRecord]
     ) {
         let tuple = (loggedFlows.isEmpty ? nil : loggedFlows[key]) ?? key.flow
+        let repeats = judgedAgain.isEmpty ? 0 : judgedAgain.removeValue(forKey: key) ?? 0
         for side in flow.way.sides {
-            records.append(FlowRecord(time: time, side: side, flow: tuple, change: change, flowID: key.id))
+            records.append(
+                FlowRecord(
+                    time: time, side: side, flow: tuple, change: change, flowID: key.id, repeats: repeats, total: total)
+            )
         }
     }
 
@@ -257,7 +286,9 @@ package struct FlowTracker: Sendable {
             refusedFurtherOn[key] = nil
             let counters = FlowCounters(packetsSent: tail.packets, bytesSent: tail.bytes)
             records.append(
-                FlowRecord(time: tail.last, side: tail.side, flow: key.flow, change: .ended(.counted(counters))))
+                FlowRecord(
+                    time: tail.last, side: tail.side, flow: key.flow, change: .ended(.counted(counters)),
+                    repeats: tail.packets - 1))
         }
         return records.sorted { $0.time < $1.time }
     }

@@ -25,6 +25,7 @@ struct Context {
     var folder: String? { arguments.operands.first ?? arguments.value("--config") }
     var folderOrDefault: String { folder ?? Installation.configuration }
     var stateFolder: String { arguments.value("--state") ?? Installation.state }
+    var logFolder: String { arguments.value("--logs") ?? Installation.logs }
     var socket: String { arguments.value("--socket") ?? Installation.socket }
 
     // MARK: Offline

@@ -4,6 +4,10 @@ import JSONText
 enum LogVerb {
     static func run(_ context: Context) throws(CommandFailure) -> ExitStatus {
         let arguments = context.arguments
+        if let operand = arguments.operands.first {
+            guard operand == "verify" else { throw usage("log takes no '\(operand)'; see nsgctl log --help") }
+            return try LogProofVerb.run(context)
+        }
         var parameters: [(String, JSONValue)] = [
             ("follow", JSONValue(arguments.has("--follow"))), ("denied", JSONValue(arguments.has("--denied"))),
         ]

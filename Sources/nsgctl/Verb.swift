@@ -75,11 +75,16 @@ struct Verb: Sendable {
                 """,
             options: ["--merged"], mostOperands: 2, run: ServiceTagsVerb.run),
         Verb(
-            name: "log", usage: "log [--follow] [--denied] [--nic NIC]", summary: "flow records",
-            details:
-                "Prints the latest records as JSON Lines; with --follow it goes on with those that are written from now on.",
+            name: "log", usage: "log [--follow] [--denied] [--nic NIC] | log verify",
+            summary: "flow records, and whether all are there",
+            details: """
+                Prints the latest records as JSON Lines; with --follow it goes on with those that are written from now on.
+                verify holds the log against the kernel's counters, rule by rule: what they count is what records tell of and
+                what gaps declare missing. Where it may read the log folder (--logs DIR), it counts the lines itself, too. Status 3:
+                the numbers do not agree.
+                """,
             example: "nsgctl log --follow --denied --nic web1", options: ["--follow", "--denied", "--nic"],
-            run: LogVerb.run),
+            mostOperands: 1, run: LogVerb.run),
         Verb(
             name: "flush", usage: "flush", summary: "takes every rule out of the kernel",
             details: """
@@ -116,6 +121,7 @@ struct Verb: Sendable {
             Options of every verb:
               --config DIR    work offline on documents laid out like \(Installation.configuration)
               --state DIR     of the daemon (default \(Installation.state)): holds the service tags
+              --logs DIR      of the daemon (default \(Installation.logs)): holds the flow logs
               --socket PATH   control socket (default \(Installation.socket))
               -o table|json|tsv
               --help          of a verb: more about it, with an example

@@ -14,7 +14,7 @@ struct JSONLineTests {
         #expect(
             try LogEntry.flow(Fixture.web(.began)).jsonLine == """
                 {"time":"2026-11-20T14:03:02.500Z","event":"decision","nic":"\(group)/networkInterfaces/web1-nic",\
-                "interface":"veth-web1","direction":"Outbound","protocol":"TCP","source":"10.1.0.4","sourcePort":50030,\
+                "interface":"veth-web1","macAddress":"000D3A144D1C","direction":"Outbound","protocol":"TCP","source":"10.1.0.4","sourcePort":50030,\
                 "destination":"203.0.113.9","destinationPort":443,"access":"Allow","stages":[{"level":"nic",\
                 "networkSecurityGroup":"\(group)/networkSecurityGroups/web-nsg","ruleName":"securityRules/web","priority":200,\
                 "access":"Allow","file":"policy.d/web.json:12"},{"level":"subnet",\
@@ -33,7 +33,9 @@ struct JSONLineTests {
             "access":"Allow","derived":true}],"state":"D"
             """
         #expect(try Fixture.refused().jsonLine.hasSuffix(#""access":"Deny",\#(stages),"repeats":1}"#))
-        #expect(try Fixture.refused(.deniedAgain(41)).jsonLine.hasSuffix(#""access":"Deny",\#(stages),"repeats":41}"#))
+        #expect(
+            try Fixture.refused(.deniedAgain(41)).jsonLine.hasSuffix(
+                #""access":"Deny",\#(stages),"repeats":41,"again":true}"#))
         #expect(try Fixture.refused().jsonLine.contains(#""event":"decision""#))
     }
 
@@ -78,14 +80,15 @@ struct JSONLineTests {
 
     @Test("a gap")
     func gap() throws {
-        let rule = RuleReference(owner: Fixture.webGroup, name: "web", kind: .custom)
+        let rule = CountedRule(
+            rule: RuleReference(owner: Fixture.webGroup, name: "web", kind: .custom), direction: .inbound)
         var gap = GapRecord(
             from: Fixture.time, to: Fixture.after(3), missing: 1712, reason: .captureOverrun, rule: rule)
         #expect(
             LogEntry.gap(gap).jsonLine == """
                 {"time":"2026-11-20T14:03:05.500Z","event":"gap","from":"2026-11-20T14:03:02.500Z",\
                 "to":"2026-11-20T14:03:05.500Z","missing":1712,"reason":"capture overrun","rule":"securityRules/web",\
-                "networkSecurityGroup":"\(group)/networkSecurityGroups/web-nsg"}
+                "networkSecurityGroup":"\(group)/networkSecurityGroups/web-nsg","direction":"Inbound"}
                 """)
         gap.rule = nil
         #expect(LogEntry.gap(gap).jsonLine.hasSuffix(#""reason":"capture overrun"}"#))

@@ -157,7 +157,7 @@ struct FlowTrackerTests {
         let changed = try TwoMachines.policy(webPort: 8080, numbering: policy.numbering)
         tracker = FlowTracker(attributor: Attributor(policy: changed))
         let found = tracker.reconcile(
-            [connection(label: label)], for: .start(wasToldOfTotals: false), at: Timestamp(seconds: 90))
+            [connection(label: label)], for: .start(.some([:])), at: Timestamp(seconds: 90))
         #expect(found.isEmpty)
         let totals = FlowCounters(packetsSent: 4, bytesSent: 400, packetsReceived: 3, bytesReceived: 300)
         let records = tracker.ended(connection(totals), at: Timestamp(seconds: 310))
@@ -171,7 +171,7 @@ struct FlowTrackerTests {
         tracker.beginDump()
         if packetFirst { records += tracker.judged(first()) }
         tracker.listed(
-            [connection(label: label)], for: .start(wasToldOfTotals: true), at: Timestamp(seconds: 100), into: &records)
+            [connection(label: label)], for: .start(.all), at: Timestamp(seconds: 100), into: &records)
         if !packetFirst { records += tracker.judged(first()) }
         tracker.endDump(at: Timestamp(seconds: 101))
         #expect(summary(records) == began && tracker.liveFlows == 1)
@@ -269,7 +269,7 @@ struct FlowTrackerTests {
     mutating func continuesCounting() {
         let before = FlowCounters(packetsSent: 1000, bytesSent: 9, packetsReceived: 0, bytesReceived: 0)
         let found = Connection(id: 7, flow: flow, label: label, totals: before, isClosed: false)
-        _ = tracker.reconcile([found], for: .start(wasToldOfTotals: true), at: Timestamp(seconds: 90))
+        _ = tracker.reconcile([found], for: .start(.all), at: Timestamp(seconds: 90))
         let later = FlowCounters(packetsSent: 1003, bytesSent: 12, packetsReceived: 0, bytesReceived: 0)
         let end = tracker.ended(connection(later), at: Timestamp(seconds: 310))
         #expect(
@@ -311,7 +311,8 @@ struct FlowTrackerTests {
 extension FlowTracker {
     mutating func judged(_ packet: JudgedPacket) -> [FlowRecord] {
         var records: [FlowRecord] = []
-        _ = judged(packet, into: &records)
+        var tally = DecisionTally()
+        _ = judged(packet, into: &records, counting: &tally)
         return records
     }
 

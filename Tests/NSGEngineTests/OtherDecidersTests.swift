@@ -65,7 +65,7 @@ struct OtherDecidersTests {
             ])
         #expect(records[1].decidingStage?.rule.name == "AllowWeb", "the end of the admin rules decides nothing")
         #expect(records[1].jsonLine.contains(#""ruleName":"","access":"Allow"},{"level":"nic""#), "and has no priority")
-        #expect(records[0].jsonLine.hasSuffix(#""platform":true}"#))
+        #expect(records[0].jsonLine.hasSuffix(#""platform":true,"passedOn":true}"#))
         #expect(records[0].nsgFlowTuple(.two) == nil && records[0].vnetFlowTuple != nil)
     }
 
@@ -99,7 +99,9 @@ struct OtherDecidersTests {
         #expect(
             records[1].jsonLine[stage.upperBound...].hasPrefix(
                 """
-                "level":"admin","networkSecurityGroup":"\(OtherDeciders.manager)","ruleName":"BlockSsh","priority":10,\
+                "level":"admin","networkSecurityGroup":"\(OtherDeciders.manager)",\
+                "ruleCollection":"\(OtherDeciders.manager)/securityAdminConfigurations/all/ruleCollections/baseline",\
+                "ruleName":"BlockSsh","priority":10,\
                 "access":"Deny"}
                 """))
     }
@@ -126,7 +128,7 @@ struct OtherDecidersTests {
             | FlowLabel.decided
         let flow = try TwoMachines.flow(port: 443)
         let connection = Connection(id: 7, flow: flow, label: label, totals: .zero, isClosed: false)
-        _ = tracker.reconcile([connection], for: .start(wasToldOfTotals: false), at: Timestamp(seconds: 90))
+        _ = tracker.reconcile([connection], for: .start(.some([:])), at: Timestamp(seconds: 90))
         let records = tracker.ended(connection, at: Timestamp(seconds: 110))
         #expect(summary(records) == ["db1 E platform", "web1 E admin:OpenWeb"])
     }
@@ -140,12 +142,16 @@ struct OtherDecidersTests {
         }
         var ledger = DecisionLedger()
         _ = ledger.begin(with: [:], at: Timestamp(seconds: 0), in: policy)
-        let number = try #require(OtherDeciders.number(PlatformRules.blockSMTP, in: policy))
-        ledger.count(.denied(LabelSlot(side: .entry, level: .admin), number))
+        var tally = DecisionTally()
+        let interface = LoggedInterface(networkInterface: nil, device: nil)
+        let platform = SideFacts(interface: interface, direction: .outbound, stages: [], isPlatform: true)
+        tally.add(LoggedSide(platform), isDenied: true)
+        ledger.count(tally)
         _ = ledger.compare(with: counters, at: Timestamp(seconds: 10), in: policy, reason: .counterAhead)
         let gaps = ledger.compare(with: counters, at: Timestamp(seconds: 20), in: policy, reason: .counterAhead)
-        let missing = Dictionary(uniqueKeysWithValues: gaps.map { ($0.rule?.name ?? "", $0.missing) })
-        #expect(missing == ["": 1, "BlockSsh": 3, "PlatformRule": 1])
+        let missing = Dictionary(uniqueKeysWithValues: gaps.map { ($0.rule?.rule.name ?? "", $0.missing) })
+        #expect(missing == ["": 1, "BlockSsh": 3, "smtp": 1])
+        #expect(gaps.first?.passed == [GapRecord.Passed(rule: .platform(.allow), missing: 9)])
         let lines = gaps.map { LogEntry.gap($0).jsonLine }
         #expect(lines.contains { $0.hasSuffix(#""rule":"PlatformRule"}"#) })
     }

@@ -47,5 +47,9 @@ void nsgd_keep_heap_small(void);
 /// malloc_trim(0), whose header is in no module of Swift's.
 void nsgd_release_unused_memory(void);
 
+/// Has the file system set room aside for bytes of a file without changing its length (`fallocate`,
+/// FALLOC_FL_KEEP_SIZE). Returns 0 or an errno.
+int nsgd_reserve(int descriptor, int64_t offset, int64_t count);
+
 /// setns with CLONE_NEWNET: this thread's sockets belong to another network namespace from here on. 0, or -1 with errno.
 int nsgd_enter_network_namespace(int descriptor);
