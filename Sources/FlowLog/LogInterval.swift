@@ -1,4 +1,5 @@
-/// The time that one record of Azure's logs covers: so many seconds from a multiple of them on, and anew with each hour.
+/// The time that one record of Azure's logs covers: so many seconds from a multiple of them on, and anew with each
+/// hour.
 package struct LogInterval: Hashable, Sendable {
     /// Seconds since 1970: from `start` up to, not including, `end`.
     package var start: UInt64

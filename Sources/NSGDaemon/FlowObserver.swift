@@ -87,8 +87,8 @@ actor FlowObserver {
 
     // MARK: Start and stop
 
-    /// Takes up the log where an earlier run left it, and opens the sources, so that nothing of what a policy decides is
-    /// missed. They are read from `follow()` on.
+    /// Takes up the log where an earlier run left it, and opens the sources, so that nothing of what a policy decides
+    /// is missed. They are read from `follow()` on.
     func open() {
         let now = Self.now
         clock.begin(at: now)

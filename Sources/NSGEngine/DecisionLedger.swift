@@ -175,8 +175,8 @@ package struct DecisionLedger: Sendable {
         return gaps(missing, from: from, to: to, in: policy, because: reason)
     }
 
-    /// One gap for each rule that refused, and one for what every list allowed, with the rules that let any of all these
-    /// pass.
+    /// One gap for each rule that refused, and one for what every list allowed, with the rules that let any of all
+    /// these pass.
     private mutating func gaps(
         _ missing: [CounterName: UInt64], from: Timestamp, to: Timestamp, in policy: Policy,
         because reason: GapRecord.Reason

@@ -11,8 +11,8 @@ struct DaemonLogProofTests {
         Rule.allow("AllowStream", 100, "Udp", "9000"), Rule.deny("DenyStream", 200, "Udp", "7000"),
         Rule.deny("DenyRest", 4000),
     ]
-    /// A hundred with `NSGD_LONG`, as `scripts/test --long` has it.
-    private static var kills: Int { unsafe getenv("NSGD_LONG") == nil ? 5 : 100 }
+    /// A hundred with `scripts/test --long`.
+    private static var kills: Int { LongRun.factor > 1 ? 100 : 5 }
 
     @Test(
         "killed again and again while it logs, it leaves files that are repaired, and sums that prove: lines and gaps are what the kernel counted, and Azure's files have what the lines have, once (F3, F5)"
@@ -47,8 +47,8 @@ struct DaemonLogProofTests {
 }
 
 extension TestNetwork {
-    /// Of each of the kernel's counters of rules, what neither a line nor a gap tells of; those that agree are left out.
-    /// Counted here and not by the programs.
+    /// Of each of the kernel's counters of rules, what neither a line nor a gap tells of; those that agree are left
+    /// out. Counted here and not by the programs.
     fileprivate func verifyUndeclared() throws -> [String: Int] {
         var told: [String: Int] = [:]
         for record in try records() {
@@ -82,7 +82,7 @@ extension TestNetwork {
         return "nsg/\(last("networkSecurityGroup"))/\(last("direction").lowercased())/\(last("rule"))"
     }
 
-    /// Tuples of state B and D, by flow and time in seconds: those that the lines tell of, and those in Azure's NSG logs.
+    /// Tuples of state B and D, by flow: those that the lines tell of, and those in Azure's NSG logs.
     fileprivate func tuples() throws -> (lines: [String: Int], files: [String: Int]) {
         var lines: [String: Int] = [:]
         for record in try records() where record["event"]?.string == "decision" {
