@@ -28,6 +28,7 @@ actor FlowObserver {
     private var replay: LogReplay?
     /// The counters before the first packet was captured.
     private var firstReading: [CounterName: CounterValue]?
+    private var openedAt = Timestamp(nanoseconds: 0)
     private var links: LinkTable
     private let counters: KernelRulesetStore
     private let journal: Journal
@@ -91,6 +92,7 @@ actor FlowObserver {
     /// is missed. They are read from `follow()` on.
     func open() {
         let now = Self.now
+        openedAt = now
         clock.begin(at: now)
         let policy = tracker.attributor.policy
         let interval = UInt64(max(policy.configuration.settings.flowLogs.interval.components.seconds, 1))
@@ -141,7 +143,7 @@ actor FlowObserver {
     func follow() {
         let policy = tracker.attributor.policy
         let earlier = replay?.accounts(in: policy)
-        let gaps = ledger.begin(with: firstReading ?? [:], at: Self.now, in: policy, after: earlier)
+        let gaps = ledger.begin(with: firstReading ?? [:], at: openedAt, in: policy, after: earlier)
         firstReading = nil
         tell(gaps)
         output.checkpoint(accounts())
@@ -397,7 +399,7 @@ actor FlowObserver {
         let policy = tracker.attributor.policy
         tell(
             ledger.compare(first, at: time, with: second, at: Self.now, in: policy, reason: takeReason()))
-        return LogProof(lines: ledger.lines(at: Self.now, in: policy, waiting: waiting))
+        return LogProof(lines: ledger.lines(in: policy, waiting: waiting))
     }
 
     /// Why decisions may be missing since it was last asked for.
@@ -436,7 +438,7 @@ actor FlowObserver {
     /// From now on records are made with this policy; flows of earlier ones keep what their labels say.
     func adopt(_ policy: Policy) {
         let previous = tracker.attributor.policy.configuration.settings.flowLogs
-        ledger.settle(in: tracker.attributor.policy, at: Self.now)
+        ledger.settle(in: tracker.attributor.policy)
         ledger.forgetPolicy()
         tracker.attributor.policy = policy
         output.adopt(policy)

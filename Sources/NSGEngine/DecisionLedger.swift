@@ -43,6 +43,9 @@ package struct DecisionLedger: Sendable {
 
     private var accounts: [CounterName: Account] = [:]
     private var previous: (time: Timestamp, counters: [CounterName: UInt64])?
+    private var began = Timestamp(nanoseconds: 0)
+    /// When a counter that was not there at the last reading may have begun to count.
+    private var lastLook: Timestamp { previous?.time ?? began }
     /// Decisions received since they were last booked; which counters they are of is found out once for all of them.
     private var recent = DecisionTally()
     /// Of the present policy; worked out when first asked for.
@@ -62,8 +65,8 @@ package struct DecisionLedger: Sendable {
     package mutating func count(_ tally: DecisionTally) { recent.add(tally) }
 
     /// Books what was counted under a policy; to be called before another takes its place.
-    package mutating func settle(in policy: Policy, at time: Timestamp) {
-        book(recent, in: policy, at: time) { $0.recorded += $1 }
+    package mutating func settle(in policy: Policy) {
+        book(recent, in: policy) { $0.recorded += $1 }
         recent.removeAll()
     }
 
@@ -71,11 +74,12 @@ package struct DecisionLedger: Sendable {
     package mutating func forgetPolicy() { rules = nil }
 
     private mutating func book(
-        _ tally: DecisionTally, in policy: Policy, at time: Timestamp, _ change: (inout Account, UInt64) -> Void
+        _ tally: DecisionTally, in policy: Policy, _ change: (inout Account, UInt64) -> Void
     ) {
         guard !tally.isEmpty else { return }
+        let lastLook = lastLook
         for (name, count) in Self.counters(of: tally, in: policy) {
-            change(&accounts[name, default: Account(since: time)], count)
+            change(&accounts[name, default: Account(since: lastLook)], count)
         }
     }
 
@@ -100,6 +104,7 @@ package struct DecisionLedger: Sendable {
         let reading = Self.reading(counters)
         recent.removeAll()
         previous = nil
+        began = time
         guard let earlier else {
             accounts = reading.mapValues { Account(since: time, baseline: $0) }
             return []
@@ -116,14 +121,16 @@ package struct DecisionLedger: Sendable {
     package mutating func compare(
         with counters: [CounterName: CounterValue], at time: Timestamp, in policy: Policy, reason: GapRecord.Reason
     ) -> [GapRecord] {
-        settle(in: policy, at: time)
+        settle(in: policy)
         let reading = Self.reading(counters)
         var before = previous
         previous = (time, reading)
         accounts = accounts.filter { reading[$0.key] != nil }
         for (name, value) in reading {
             guard let account = accounts[name] else {
-                accounts[name] = Account(since: time, baseline: before?.counters[name] == nil ? 0 : value)
+                accounts[name] =
+                    before?.counters[name] == nil
+                    ? Account(since: before?.time ?? began) : Account(since: time, baseline: value)
                 continue
             }
             if let earlier = before?.counters[name], value < earlier {
@@ -153,8 +160,8 @@ package struct DecisionLedger: Sendable {
     package mutating func lose(
         _ tally: DecisionTally, from: Timestamp, to: Timestamp, in policy: Policy, because reason: GapRecord.Reason
     ) -> [GapRecord] {
-        settle(in: policy, at: to)
-        book(tally, in: policy, at: to) { account, count in
+        settle(in: policy)
+        book(tally, in: policy) { account, count in
             account.recorded -= min(count, account.recorded)
             account.declared += count
         }
@@ -202,7 +209,7 @@ package struct DecisionLedger: Sendable {
     package mutating func accounts(
         at time: Timestamp, in policy: Policy, without waiting: DecisionTally
     ) -> Accounts {
-        settle(in: policy, at: time)
+        settle(in: policy)
         var counters = accounts
         for (name, count) in Self.counters(of: waiting, in: policy) {
             let recorded = counters[name]?.recorded ?? 0
@@ -264,9 +271,9 @@ package struct DecisionLedger: Sendable {
 
     /// The accounts of the rules on bound interfaces, by their counters' names.
     package mutating func lines(
-        at time: Timestamp, in policy: Policy, waiting: DecisionTally
+        in policy: Policy, waiting: DecisionTally
     ) -> [(name: CounterName, line: Line)] {
-        settle(in: policy, at: time)
+        settle(in: policy)
         let waiting = Self.counters(of: waiting, in: policy)
         let known = counters(of: policy)
         let reading = previous?.counters ?? [:]

@@ -44,6 +44,47 @@ struct DaemonLogProofTests {
             #expect(tuples.lines == tuples.files)
         }
     }
+
+    @Test(
+        "a full disk delays records and stops no packet: all are there once there is room, and nothing is missing (F5)")
+    func fullDisk() throws {
+        try TestNetwork.with(.guests("a", "b", rules: Self.rules)) { network in
+            try run(["mkdir", "-p", network.logs])
+            try run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", network.logs])
+            defer { _ = try? run(["umount", "-l", network.logs]) }
+            let (a, b) = (network["a"], network["b"])
+            try b.countArrivals(ports: [9000, 7000])
+            let daemon = try network.startDaemon()
+            try a.flood(b.address, ports: [9000, 7000], rate: 600)
+            let isNoticed = try eventually(within: 30) {
+                try daemon.status()["problems"]?.array?.contains { $0.string?.contains("no space left") ?? false }
+                    ?? false
+            }
+            #expect(isNoticed)
+            // It goes on to enforce and to answer.
+            let before = try b.arrivals(port: 9000)
+            let goesOn = try eventually { try b.arrivals(port: 9000) > before + 100 }
+            #expect(goesOn)
+            let sent = try a.calm()
+            #expect(try b.arrivals(port: 7000) == 0 && sent[1] > 100)
+            for path in try run(["find", network.logs, "-name", "PT1H.json"]).split(separator: "\n") {
+                let text = try run(["cat", String(path)])
+                #expect(throws: Never.self) { try JSONValue(parsing: text, dialect: .json) }
+            }
+
+            try run(["mount", "-o", "remount,size=64m", network.logs])
+            let isWell = try eventually(within: 15) { try daemon.status()["problems"]?.array?.isEmpty ?? false }
+            #expect(isWell)
+            let (output, status) = try daemon.control("log", "verify", "-o", "json", "--logs", network.logs)
+            #expect(status == 0 && !output.contains("\"missing\": 1"), "\(output)")
+            #expect(try network.records().allSatisfy { $0["event"]?.string != "gap" })
+            #expect(daemon.stop())
+            #expect(try network.verifyUndeclared() == [:])
+            let tuples = try network.tuples()
+            let (lines, inFiles) = (tuples.lines.count, tuples.files.count)
+            #expect(lines > 500 && lines == inFiles)
+        }
+    }
 }
 
 extension TestNetwork {

@@ -131,7 +131,7 @@ struct DecisionLedgerTests {
             first, at: Timestamp(seconds: 1), with: second, at: Timestamp(seconds: 2), in: policy, reason: .counterAhead
         )
         #expect(gaps.map(\.missing) == [2])
-        let lines = ledger.lines(at: Timestamp(seconds: 2), in: policy, waiting: DecisionTally())
+        let lines = ledger.lines(in: policy, waiting: DecisionTally())
         let line = lines.first { $0.name == Self.web }?.line
         #expect(line?.counted == 9)
         #expect(line?.account.recorded == 5)
