@@ -37,7 +37,7 @@ package struct NSGFlowLogAggregator: Sendable {
     /// May be changed at any time; tuples that are already waiting keep their version.
     package var settings: NSGFlowLogSettings { didSet { pending.forgetPlaces() } }
     private let capacity: Int
-    private var pending = PendingTuples<Log, String>()
+    private var pending = PendingTuples<Log, TupleRule>()
 
     /// At most `capacity` tuples of about 100 bytes wait; more are written before their interval ends.
     package init(settings: NSGFlowLogSettings, capacity: Int = 131_072) {
@@ -61,7 +61,10 @@ package struct NSGFlowLogAggregator: Sendable {
             let version = settings.version(of: rule.group), record.isLogged(version)
         else { return nil }
         return pending.place(
-            of: record, rule: rule.flowLogName, subject: Log(group: rule.group, version: version),
+            of: record,
+            rule: TupleRule(
+                name: rule.flowLogName, direction: record.direction, priority: record.decidingStage?.priority),
+            subject: Log(group: rule.group, version: version),
             interval: settings.interval)
     }
 
@@ -80,7 +83,7 @@ package struct NSGFlowLogAggregator: Sendable {
         "insights-logs-networksecuritygroupflowevent/resourceId=\(folders(of: group))/"
     }
 
-    private func block(for record: PendingTuples<Log, String>.Record, now: Timestamp) -> LogBlock {
+    private func block(for record: PendingTuples<Log, TupleRule>.Record, now: Timestamp) -> LogBlock {
         let (log, mac) = (record.key.subject, record.key.macAddress.description)
         var json = JSONLine()
         json.append("time", now.rfc3339(fractionDigits: 7))
@@ -91,8 +94,9 @@ package struct NSGFlowLogAggregator: Sendable {
         json.append("operationName", "NetworkSecurityGroupFlowEvents")
         json.append("properties") { json in
             json.append("Version", number: UInt64(log.version.rawValue))
-            json.append("flows", objects: record.rules) { rule, json in
-                json.append("rule", rule.rule)
+            let rules = record.rules.sorted { $0.rule.stands(before: $1.rule, first: .inbound) }
+            json.append("flows", objects: rules) { rule, json in
+                json.append("rule", rule.rule.name)
                 json.append("flows", objects: [rule.tuples]) { tuples, json in
                     json.append("mac", mac)
                     json.append("flowTuples", raw: tuples)

@@ -21,7 +21,7 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
 
     struct Record {
         var key: Key
-        /// In the order of each rule's first tuple.
+        /// In no order.
         var rules: [RuleTuples]
         var tupleCount: Int { rules.reduce(0) { $0 + $1.count } }
     }
@@ -139,8 +139,7 @@ struct PendingTuples<Subject: Hashable & Comparable & Sendable, Rule: Hashable &
             ($0.key.interval.start, $0.key.subject, $0.key.macAddress.description)
                 < ($1.key.interval.start, $1.key.subject, $1.key.macAddress.description)
         }.map { key, buckets in
-            let rules = buckets.map { ($0.tuples.lazy.map(\.time).min() ?? 0, $0.ruleTuples) }.sorted { $0.0 < $1.0 }
-            return Record(key: key, rules: rules.map(\.1))
+            Record(key: key, rules: buckets.map(\.ruleTuples))
         }
     }
 }

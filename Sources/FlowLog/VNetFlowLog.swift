@@ -96,9 +96,7 @@ package struct VNetFlowLogAggregator: Sendable {
     private struct Rule: Hashable, Sendable {
         /// `aclID`.
         var list: UUID
-        var name: String
-        /// Traffic that no group judged.
-        static let platform = Rule(list: .zero, name: "PlatformRule")
+        var rule: TupleRule
     }
 
     /// May be changed at any time; tuples that are already waiting stay with the log they were meant for.
@@ -134,7 +132,13 @@ package struct VNetFlowLogAggregator: Sendable {
         guard let network = record.interface.virtualNetwork, let log = log(of: network) else { return nil }
         let stage = record.isPlatform ? nil : record.decidingStage
         return pending.place(
-            of: record, rule: stage.map { Rule(list: $0.groupGUID, name: $0.rule.flowLogName) } ?? .platform,
+            of: record,
+            rule: Rule(
+                list: stage?.groupGUID ?? .zero,
+                // Traffic that no group judged is the platform's.
+                rule: TupleRule(
+                    name: stage?.rule.flowLogName ?? "PlatformRule", direction: record.direction,
+                    priority: stage?.priority)),
             subject: log, interval: settings.interval)
     }
 
@@ -179,7 +183,7 @@ package struct VNetFlowLogAggregator: Sendable {
             json.append("flows", objects: lists(of: record.rules)) { list, json in
                 json.append("aclID", list.id.description)
                 json.append("flowGroups", objects: list.rules) { rule, json in
-                    json.append("rule", rule.rule.name)
+                    json.append("rule", rule.rule.rule.name)
                     json.append("flowTuples", raw: rule.tuples)
                 }
             }
@@ -189,17 +193,17 @@ package struct VNetFlowLogAggregator: Sendable {
         return LogBlock(path: path, record: json.bytes, hour: record.key.hour, tupleCount: record.tupleCount)
     }
 
-    /// The rules by their groups, in the order of the groups' first tuples.
+    /// The rules by their groups and directions, as in recorded logs: outbound first.
     private static func lists(
         of rules: [PendingTuples<Log, Rule>.RuleTuples]
     ) -> [(id: UUID, rules: [PendingTuples<Log, Rule>.RuleTuples])] {
+        let sorted = rules.sorted { $0.rule.rule.stands(before: $1.rule.rule, first: .outbound) }
         var lists: [(id: UUID, rules: [PendingTuples<Log, Rule>.RuleTuples])] = []
-        for rule in rules {
-            if let place = lists.firstIndex(where: { $0.id == rule.rule.list }) {
-                lists[place].rules.append(rule)
-            } else {
-                lists.append((rule.rule.list, [rule]))
+        for rule in sorted {
+            let place = lists.firstIndex {
+                $0.id == rule.rule.list && $0.rules[0].rule.rule.direction == rule.rule.rule.direction
             }
+            if let place { lists[place].rules.append(rule) } else { lists.append((rule.rule.list, [rule])) }
         }
         return lists
     }

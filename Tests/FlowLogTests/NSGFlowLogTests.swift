@@ -45,11 +45,11 @@ struct NSGFlowLogTests {
                 "macAddress":"000D3A144D1C","category":"NetworkSecurityGroupFlowEvent","resourceId":"/SUBSCRIPTIONS/\
                 11111111-2222-3333-4444-555555555555/RESOURCEGROUPS/LAB/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/SNET-NSG",\
                 "operationName":"NetworkSecurityGroupFlowEvents","properties":{"Version":2,"flows":[\
+                {"rule":"DefaultRule_DenyAllInBound","flows":[{"mac":"000D3A144D1C","flowTuples":[\
+                "1795183383,203.0.113.77,10.1.0.4,40000,22,T,I,D,B,,,,"]}]},\
                 {"rule":"DefaultRule_AllowInternetOutBound","flows":[{"mac":"000D3A144D1C","flowTuples":[\
                 "1795183382,10.1.0.4,203.0.113.9,50030,443,T,O,A,B,,,,",\
-                "1795183387,10.1.0.4,203.0.113.9,50030,443,T,O,A,E,5,1450,4,3900"]}]},\
-                {"rule":"DefaultRule_DenyAllInBound","flows":[{"mac":"000D3A144D1C","flowTuples":[\
-                "1795183383,203.0.113.77,10.1.0.4,40000,22,T,I,D,B,,,,"]}]}]}}
+                "1795183387,10.1.0.4,203.0.113.9,50030,443,T,O,A,E,5,1450,4,3900"]}]}]}}
                 """
             ])
         #expect(
@@ -72,7 +72,7 @@ struct NSGFlowLogTests {
         #expect(json["properties"]?["Version"]?.int == 1)
         #expect(
             json.flowTuples == [
-                "1795183382,10.1.0.4,203.0.113.9,50030,443,T,O,A", "1795183382,203.0.113.77,10.1.0.4,40000,22,T,I,D",
+                "1795183382,203.0.113.77,10.1.0.4,40000,22,T,I,D", "1795183382,10.1.0.4,203.0.113.9,50030,443,T,O,A",
             ])
     }
 

@@ -42,11 +42,11 @@ struct VNetFlowLogTests {
                 resourceGroups/Lab/providers/Microsoft.Network/virtualNetworks/vnet","operationName":"FlowLogFlowEvent",\
                 "flowRecords":{"flows":[{"aclID":"\(list)","flowGroups":[{"rule":"DefaultRule_AllowInternetOutBound","flowTuples":[\
                 "1795183382500,10.1.0.4,203.0.113.9,50030,443,6,O,B,NX,0,0,0,0",\
-                "1795183388500,10.1.0.4,203.0.113.9,50030,443,6,O,E,NX,6,754,4,730"]},\
-                {"rule":"DefaultRule_DenyAllInBound","flowTuples":[\
-                "1795183383500,203.0.113.77,10.1.0.4,40000,22,6,I,D,NX,0,0,0,0"]}]},\
+                "1795183388500,10.1.0.4,203.0.113.9,50030,443,6,O,E,NX,6,754,4,730"]}]},\
                 {"aclID":"00000000-0000-0000-0000-000000000000","flowGroups":[{"rule":"PlatformRule","flowTuples":[\
-                "1795183384500,10.1.0.4,203.0.113.9,50030,443,6,O,B,NX,0,0,0,0"]}]}]}}
+                "1795183384500,10.1.0.4,203.0.113.9,50030,443,6,O,B,NX,0,0,0,0"]}]},\
+                {"aclID":"\(list)","flowGroups":[{"rule":"DefaultRule_DenyAllInBound","flowTuples":[\
+                "1795183383500,203.0.113.77,10.1.0.4,40000,22,6,I,D,NX,0,0,0,0"]}]}]}}
                 """
             ])
         #expect(
