@@ -17,6 +17,7 @@ package enum ControlInterface {
         case reload = "Reload"
         case log = "Log"
         case verifyLog = "VerifyLog"
+        case capture = "Capture"
         case flush = "Flush"
         case updateServiceTags = "UpdateServiceTags"
         case showServiceTag = "ShowServiceTag"
@@ -32,7 +33,8 @@ package enum ControlInterface {
                 .lookUpServiceTags,
                 .ping:
                 .read
-            case .reload, .flush, .updateServiceTags: .change
+            // A capture changes nothing, but hands out what others have sent.
+            case .reload, .flush, .updateServiceTags, .capture: .change
             }
         }
     }
@@ -205,6 +207,15 @@ package enum ControlInterface {
           onTheWay: int
         )
 
+        # Which packets to capture: those about which one decision at a network interface has all that is given. nic: name or id. rule: NAME,
+        # GROUP/NAME, securityRules/NAME or an id, of a rule that allowed the packet or of the one that refused it; of a packet that was
+        # refused, only the interface that did counts. access: Allow or Deny. protocol: a name or a number.
+        type CaptureFilter (nic: ?string, rule: ?string, access: ?string, protocol: ?string)
+
+        # nanoseconds: since 1970. bytes: the beginning of the packet from its IP header on, in base64; length: bytes of all of it.
+        # decisions: what flows.jsonl says of it, an object for each network interface.
+        type CapturedPacket (nanoseconds: int, bytes: string, length: int, decisions: []object)
+
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
 
@@ -229,6 +240,11 @@ package enum ControlInterface {
 
         # Holds the flow log against the kernel's counters, rule by rule. What is missing and not declared by then is declared by this.
         method VerifyLog() -> (lines: []LogProofLine)
+
+        # First packets as they are decided from now on, until there are so many, the time is over, or the caller leaves; to be called with
+        # more. The first reply has no packet, and says that the capture runs. leftOut: packets so far that the caller was too slow for. Takes
+        # the right to change the policy, since packets hold what others have sent.
+        method Capture(filter: CaptureFilter, count: ?int, seconds: ?int) -> (packet: ?CapturedPacket, leftOut: int)
 
         # Replaces the file of service tags by another text of Microsoft's weekly file, or of the discovery API's answer, and enforces the
         # policy in force with it. A file that is faulty, or lacks a tag that a rule names, changes nothing. name: how faults call the file.

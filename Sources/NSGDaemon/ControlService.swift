@@ -30,6 +30,7 @@ struct ControlService: ControlHandler {
         case .reload: reload(reply)
         case .log: log(call, reply)
         case .verifyLog: verifyLog(reply)
+        case .capture: capture(call, reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)

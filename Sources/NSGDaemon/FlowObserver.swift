@@ -32,12 +32,13 @@ actor FlowObserver {
     private let counters: KernelRulesetStore
     private let journal: Journal
 
-    private var packetReader: PacketLogReader?
+    private(set) var packetReader: PacketLogReader?
     private var conntrackEvents: ConntrackEvents?
     private let lister: ConnectionLister
     private var timer: (any DispatchSourceTimer)?
     private var clock = ObserverClock()
     private(set) var losses = Losses()
+    var captures = DecisionCaptures()
     /// Why decisions may be missing at the next comparison.
     private var droppedSinceComparison = 0
     private var lostSinceComparison = 0
@@ -130,6 +131,7 @@ actor FlowObserver {
                 handOver(.packets(batch), count: batch.packets.count, isDroppable: batch.failure == nil)
             }
             losses.captureProblem = nil
+            if !captures.isEmpty { packetReader?.keepBytes(true) {} }
         } catch {
             losses.captureProblem = "decisions are not recorded: \(error)"
             journal.log(
@@ -238,11 +240,13 @@ actor FlowObserver {
         for packet in batch.packets[range] {
             guard let mark = mark(packet.prefix) else { continue }
             learnDevices(of: packet)
+            let before = records.count
             guard let judged = JudgedPacket(packet, mark: mark, links: links),
                 tracker.judged(judged, into: &records, counting: &tally)
             else { continue }
             if packet.senderHardwareAddress != nil { learnAddress(of: packet, judged) }
             ledger.received()
+            if packet.bytes != nil { capture(packet, records[before...]) }
         }
         ledger.count(tally)
         tally.removeAll()

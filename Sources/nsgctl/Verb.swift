@@ -86,6 +86,25 @@ struct Verb: Sendable {
             example: "nsgctl log --follow --denied --nic web1", options: ["--follow", "--denied", "--nic"],
             mostOperands: 1, run: LogVerb.run),
         Verb(
+            name: "capture",
+            usage:
+                "capture [--nic NIC] [--rule RULE] [--verdict allow|deny] [--protocol P] [--count N] [--duration 30s] [--write FILE]",
+            summary: "packets of decisions, to a pcapng file",
+            details: """
+                Writes the first packet of each connection that is decided from now on, or its first 128 bytes, to FILE (- for
+                standard output), each with a comment that names the rules that decided; without --write it prints a line a
+                packet. Wireshark reads the file, also while it is written. RULE is NAME, GROUP/NAME or an id: of a rule that
+                allowed the packet or of the one that refused it. It ends after N packets, with the time, or with Ctrl-C. It
+                takes root or the group of administrators, since packets hold what others have sent.
+                """,
+            example: """
+                nsgctl capture --nic web1 --verdict deny --duration 5min --write refused.pcapng
+                         nsgctl capture --rule web/AllowHttp --write - | wireshark -k -i -
+                """,
+            options: [
+                "--nic", "--rule", "--verdict", "--protocol", "--count", "--duration", "--write",
+            ], run: CaptureVerb.run),
+        Verb(
             name: "flush", usage: "flush", summary: "takes every rule out of the kernel",
             details: """
                 Nothing is enforced from then on, until the next reload or start of the daemon. Where no daemon answers, nsgctl
