@@ -15,6 +15,7 @@ package enum ControlInterface {
         case verify = "Verify"
         case verifyBatch = "VerifyBatch"
         case reload = "Reload"
+        case metrics = "Metrics"
         case log = "Log"
         case verifyLog = "VerifyLog"
         case capture = "Capture"
@@ -29,7 +30,7 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .showServiceTag,
+            case .status, .metrics, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .showServiceTag,
                 .lookUpServiceTags,
                 .ping:
                 .read
@@ -86,6 +87,18 @@ package enum ControlInterface {
         # What could not be recorded, since the start of the daemon. Lost conntrack events are made good by a dump each time.
         type Losses (conntrackEvents: int, packetCopies: int, logRecords: int)
 
+        # Packets that were dropped without a rule being asked, since the counter was made: of a network interface by direction where it has
+        # counters of its own.
+        type Dropped (
+          reason: string,
+          nic: ?string,
+          direction: ?(Inbound, Outbound),
+          packets: int
+        )
+
+        # Connections in the kernel's table, and how many it holds at most.
+        type Conntrack (connections: int, limit: int)
+
         # Changes of our tables that others made.
         type Drift (lastAudit: ?string, found: int, healed: int)
 
@@ -100,6 +113,8 @@ package enum ControlInterface {
           flowsEnded: int,
           decisions: Decisions,
           losses: Losses,
+          dropped: []Dropped,
+          conntrack: ?Conntrack,
           drift: Drift,
           lastReload: ?LastReload,
           problems: []string
@@ -218,6 +233,9 @@ package enum ControlInterface {
 
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
+
+        # The same in numbers, as text in the exposition format of Prometheus.
+        method Metrics() -> (text: string)
 
         # Reads the documents in a directory, or those of the daemon, and changes nothing.
         method Check(directory: ?string) -> (faults: []Fault)

@@ -67,6 +67,8 @@ actor FlowObserver {
         var conntrackOverruns = 0
         /// Copies of packets that never came, by their numbers.
         var packetCopies = 0
+        /// Decisions that were declared missing.
+        var decisions: [GapRecord.Reason: UInt64] = [:]
         /// Why packets are not captured; nil while they are.
         var captureProblem: String?
     }
@@ -367,6 +369,7 @@ actor FlowObserver {
 
     private func tell(_ gaps: [GapRecord]) {
         for gap in gaps where gap.missing > 0 {
+            losses.decisions[gap.reason, default: 0] += gap.missing
             journal.log(
                 .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
                 fields: gap.rule.map { [("NSGD_RULE", "\($0.rule.group)/\($0.rule.qualifiedName)")] } ?? [])
@@ -471,7 +474,8 @@ actor FlowObserver {
     func report() -> ObserverReport {
         ObserverReport(
             liveFlows: tracker.liveFlows, decisionsLogged: ledger.totalReceived, decisionsMissing: ledger.totalMissing,
-            recordsLost: output.recordsLost, losses: losses, writeProblem: writer.problem)
+            recordsLost: output.recordsLost, losses: losses, writeProblem: writer.problem,
+            isCapturing: packetReader != nil)
     }
 
     func recentLines() -> [LogLine] { output.recent }
@@ -491,6 +495,8 @@ struct ObserverReport: Sendable {
     var losses: FlowObserver.Losses
     /// Why records wait to be written; nil while they are.
     var writeProblem: String?
+    /// Packets of decisions are read.
+    var isCapturing: Bool
 }
 
 /// Which of the observer's periodic duties are due.

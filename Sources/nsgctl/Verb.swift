@@ -23,6 +23,13 @@ struct Verb: Sendable {
             details: "Prints the interfaces with their security groups, flows, decisions, losses and the last reload.",
             example: "nsgctl status -o json", options: [], run: StatusVerb.run),
         Verb(
+            name: "metrics", usage: "metrics", summary: "counters and gauges for Prometheus",
+            details: """
+                Prints what the daemon writes to the file that metrics.file in nsgd.json names, for the textfile collector of
+                node_exporter: decisions by security group and rule, packets dropped, gaps of the flow log, flows, conntrack.
+                """,
+            example: "nsgctl metrics | promtool check metrics", options: [], run: MetricsVerb.run),
+        Verb(
             name: "check", usage: "check [DIR]", summary: "validates documents",
             details:
                 "Reports every fault of the documents in DIR (default: --config, \(Installation.configuration)) in one run, offline.",
