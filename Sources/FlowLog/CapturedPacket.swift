@@ -20,6 +20,14 @@ package struct CapturedPacket: Sendable {
         decisions = records.compactMap { try? JSONValue(parsing: $0.jsonLine, dialect: .json) }
     }
 
+    /// Bytes of the text of `json`, about, before it is made.
+    package static func size(bytes: [UInt8], records: [FlowRecord]) -> Int {
+        // Of what is of nearly the same length for all: flow, counters, numbers and keys.
+        records.reduce(100 + bytes.count * 4 / 3) { size, record in
+            size + 350 + record.side.placeText.count + record.side.stagesText.count
+        }
+    }
+
     // MARK: JSON
 
     package var json: JSONValue {

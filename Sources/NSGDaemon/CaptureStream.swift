@@ -8,7 +8,7 @@ import Synchronization
 /// and counted where the client is slow: the flow log waits for nobody.
 final class CaptureStream: Sendable {
     private struct State {
-        /// Packets on the queue.
+        /// Bytes of packets on the queue, as they will be sent.
         var waiting = 0
         /// Packets that were left out.
         var leftOut = 0
@@ -17,10 +17,10 @@ final class CaptureStream: Sendable {
     let queue = DispatchQueue(label: "capture")
     private let reply: ReplyStream
     private let state = Mutex(State())
-    /// Of some kilobytes each at most, so that with what waits for the client they stay below what drops it
-    /// (`ControlLimits.queuedBytes`).
-    private static let mostWaiting = 512
-    private static let mostQueuedBytes = 1 << 20
+    /// A thousand packets, as many as come at once. Together with what waits for the client they stay below what
+    /// drops it (`ControlLimits.queuedBytes`).
+    private static let mostWaiting = 1 << 20
+    private static let mostQueued = 1 << 19
 
     init(_ reply: ReplyStream) { self.reply = reply }
 
@@ -31,18 +31,19 @@ final class CaptureStream: Sendable {
 
     /// From any queue. False where the packet was left out.
     func put(time: Timestamp, bytes: [UInt8], length: Int, _ records: [FlowRecord]) -> Bool {
-        let isSlow = reply.queuedBytes > Self.mostQueuedBytes
+        let isSlow = reply.queuedBytes > Self.mostQueued
+        let size = CapturedPacket.size(bytes: bytes, records: records)
         let isTaken = state.withLock { state in
-            if isSlow || state.waiting >= Self.mostWaiting {
+            if isSlow || state.waiting + size > Self.mostWaiting {
                 state.leftOut += 1
                 return false
             }
-            state.waiting += 1
+            state.waiting += size
             return true
         }
         guard isTaken else { return false }
         queue.async { [self] in
-            state.withLock { $0.waiting -= 1 }
+            state.withLock { $0.waiting -= size }
             let packet = CapturedPacket(time: time, bytes: bytes, length: length, records: records)
             send([("packet", packet.json)])
         }

@@ -32,7 +32,7 @@ struct DecisionCaptures {
     }
 
     static let most = 16
-    private var running: [UInt64: Capture] = [:]
+    private var running: [(identity: UInt64, capture: Capture)] = []
     private var last: UInt64 = 0
 
     var isEmpty: Bool { running.isEmpty }
@@ -41,14 +41,14 @@ struct DecisionCaptures {
     mutating func begin(_ capture: Capture) -> UInt64? {
         guard running.count < Self.most else { return nil }
         last += 1
-        running[last] = capture
+        running.append((last, capture))
         return last
     }
 
     /// False for one that has ended.
     mutating func end(_ identity: UInt64) -> Bool {
-        guard let capture = running.removeValue(forKey: identity) else { return false }
-        capture.stream.end()
+        guard let index = running.firstIndex(where: { $0.identity == identity }) else { return false }
+        running.remove(at: index).capture.stream.end()
         return true
     }
 
@@ -60,17 +60,15 @@ struct DecisionCaptures {
         let refused = records.filter { $0.change == .denied }
         var decisions = refused.isEmpty ? records.filter { $0.change == .began } : refused
         var complete: [UInt64] = []
-        for identity in running.keys {
-            guard var capture = running.removeValue(forKey: identity) else { continue }
-            if let first = decisions.firstIndex(where: { capture.admits($0) }) {
-                decisions.swapAt(0, first)
-                let isTaken = capture.stream.put(
-                    time: Timestamp(nanoseconds: packet.time), bytes: bytes,
-                    length: max(header.totalLength, bytes.count), decisions)
-                if isTaken, let remaining = capture.remaining { capture.remaining = remaining - 1 }
-            }
-            if capture.remaining == 0 { complete.append(identity) }
-            running[identity] = capture
+        for index in running.indices {
+            guard let first = decisions.firstIndex(where: { running[index].capture.admits($0) }) else { continue }
+            decisions.swapAt(0, first)
+            let isTaken = running[index].capture.stream.put(
+                time: Timestamp(nanoseconds: packet.time), bytes: bytes, length: max(header.totalLength, bytes.count),
+                decisions)
+            guard isTaken, let remaining = running[index].capture.remaining else { continue }
+            running[index].capture.remaining = remaining - 1
+            if remaining == 1 { complete.append(running[index].identity) }
         }
         return complete
     }

@@ -64,7 +64,7 @@ enum CaptureVerb {
                         let opened = try CaptureFile(path)
                         file = opened
                         signals = try? SignalSource { _ in stop(opened, context) }
-                        Output.error("nsgctl: capturing; Ctrl-C ends it")
+                        Output.error(isRunning)
                         return true
                     } catch {
                         failure = error
@@ -86,7 +86,10 @@ enum CaptureVerb {
 
     /// On a signal.
     private static func stop(_ file: CaptureFile, _ context: Context) {
-        guard let outcome = file.endAtOnce() else { exit(ExitStatus.refused.rawValue) }
+        guard let outcome = file.endAtOnce() else {
+            Output.error("nsgctl: nobody reads \(file.path), which may end in the middle of a packet")
+            exit(ExitStatus.refused.rawValue)
+        }
         exit(status(of: outcome, file, context).rawValue)
     }
 
@@ -119,24 +122,30 @@ enum CaptureVerb {
         }
     }
 
+    private static let isRunning = "nsgctl: capturing; Ctrl-C ends it"
+
     // MARK: As lines
 
     private static func show(_ parameters: JSONValue, _ context: Context) throws(CommandFailure) -> ExitStatus {
-        var leftOut = 0
+        var leftOut: Int?
         try context.stream(.capture, parameters) { reply in
+            if leftOut == nil { Output.error(isRunning) }
             leftOut = reply["leftOut"]?.int ?? 0
-            guard let json = reply["packet"], let packet = CapturedPacket(json) else { return true }
+            if context.format == .json {
+                Output.line(reply.text(style: .compact))
+                return true
+            }
+            guard let packet = reply["packet"].flatMap(CapturedPacket.init) else { return true }
             let comment = packet.comment.split(separator: "\n").joined(separator: "; ")
-            switch context.format {
-            case .json: Output.line(json.text(style: .compact))
-            case .tsv: Output.tsv([[packet.time.rfc3339(fractionDigits: 6), packet.flow, "\(packet.length)", comment]])
-            case .table:
-                Output.line(
-                    "\(packet.time.rfc3339(fractionDigits: 6)) \(packet.flow) \(packet.length) bytes: \(comment)")
+            let words = [packet.time.rfc3339(fractionDigits: 6), packet.flow, "\(packet.length)", comment]
+            if context.format == .tsv {
+                Output.tsv([words])
+            } else {
+                Output.line("\(words[0]) \(words[1]) \(words[2]) bytes: \(comment)")
             }
             return true
         }
-        if leftOut > 0 { Output.error("nsgctl: \(leftOut) packets were left out") }
+        if let leftOut, leftOut > 0 { Output.error("nsgctl: \(leftOut) packets were left out") }
         return .done
     }
 }

@@ -99,7 +99,7 @@ struct Verb: Sendable {
             summary: "packets of decisions, to a pcapng file",
             details: """
                 Writes the first packet of each connection that is decided from now on, or its first 128 bytes, to FILE (- for
-                standard output), each with a comment that names the rules that decided; without --write it prints a line a
+                standard output; -w is short for it), each with a comment that names the rules that decided; without --write it prints a line a
                 packet. Wireshark reads the file, also while it is written. RULE is NAME, GROUP/NAME or an id: of a rule that
                 allowed the packet or of the one that refused it. It ends after N packets, with the time, or with Ctrl-C. It
                 takes root or the group of administrators, since packets hold what others have sent.

@@ -37,6 +37,8 @@ struct CapturedPacketTests {
         let text = sent.json.text()
         let read = try #require(CapturedPacket(JSONValue(parsing: text, dialect: .json)))
         #expect(read.bytes == bytes && read.time == sent.time && read.length == 60 && read.comment == sent.comment)
+        let size = try CapturedPacket.size(bytes: bytes, records: [Fixture.refused(), Fixture.web(.began)])
+        #expect((text.utf8.count...text.utf8.count + 400).contains(size), "\(size) for \(text.utf8.count)")
         #expect(read.flow == "TCP 203.0.113.77:40000 > 10.1.0.4:22")
         let filed = read.pcapng(dropped: 3)
         #expect(filed.interface.name == "veth-web1" && filed.interface.description == Fixture.nic.description)

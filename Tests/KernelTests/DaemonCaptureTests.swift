@@ -93,6 +93,58 @@ struct DaemonCaptureTests {
         }
     }
 
+    @Test("F5, F7: a client that does not read loses packets, which are counted; the flow log loses none")
+    func slowClient() throws {
+        try TestNetwork.with(Self.estate) { network in
+            let a = network["a"]
+            let daemon = try network.startDaemon()
+            let reader = try Subprocess(
+                ["/usr/bin/python3", "-ISuc", Self.lazyReader, daemon.socket], readsInput: true)
+            #expect(reader.readLine(within: 20) == "capturing")
+            // More than fits between the daemon and the test.
+            try a.flood("10.1.0.5", ports: [99], rate: 2000)
+            let isFull = try eventually(within: 20) {
+                try daemon.status()["decisions"]?["logged"]?.int ?? 0 > 2200
+            }
+            #expect(isFull)
+            let sent = try a.calm().reduce(0, +)
+            let isLogged = try eventually(within: 20) { try daemon.status()["decisions"]?["logged"]?.int == sent }
+            #expect(isLogged, "\(sent) sent")
+
+            reader.write("read\n")
+            #expect(reader.readLine(within: 20) == "some")
+            // What waited goes: this one gets through, and tells how many did not.
+            try Self.send(from: a, 7000, to: 50)
+            let counts = reader.readLine(within: 20)?.split(separator: " ").compactMap { Int($0) } ?? []
+            #expect(
+                counts.count == 2 && (counts.last ?? 0) > 0 && counts.reduce(0, +) == sent + 1, "\(counts) of \(sent)")
+        }
+    }
+
+    /// A client that reads nothing until it is told to; then it says how many packets it got and how many were left
+    /// out.
+    private static let lazyReader = """
+        import json, socket, sys
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(sys.argv[1])
+        s.sendall(b'{"method":"io.nsgd.Control.Capture","parameters":{"filter":{"nic":"b"}},"more":true}\\0')
+        data, received = b"", 0
+        def reply():
+            global data
+            while b"\\0" not in data: data += s.recv(1 << 16)
+            message, _, data = data.partition(b"\\0")
+            return json.loads(message)["parameters"]
+        assert "packet" not in reply()
+        print("capturing")
+        sys.stdin.readline()
+        while True:
+            parameters = reply()
+            received += 1
+            if received == 800: print("some")
+            if parameters["packet"]["decisions"][0]["destinationPort"] == 50: break
+        print(received, parameters["leftOut"])
+        """
+
     @Test("F7, K2: what cannot be captured is refused with the reason; the time ends a capture; lines without a file")
     func ends() throws {
         try TestNetwork.with(Self.estate) { network in
