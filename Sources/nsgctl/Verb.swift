@@ -98,10 +98,11 @@ struct Verb: Sendable {
                 "capture [--nic NIC] [--rule RULE] [--verdict allow|deny] [--protocol P] [--count N] [--duration 30s] [--write FILE]",
             summary: "packets of decisions, to a pcapng file",
             details: """
-                Writes the first packet of each connection that is decided from now on, or its first 128 bytes, to FILE (- for
-                standard output; -w is short for it), each with a comment that names the rules that decided; without --write it prints a line a
-                packet. Wireshark reads the file, also while it is written. RULE is NAME, GROUP/NAME or an id: of a rule that
-                allowed the packet or of the one that refused it. It ends after N packets, with the time, or with Ctrl-C. It
+                Takes the packets that are decided from now on: the first of each connection that is allowed, and all that are
+                refused, 128 bytes of each at most. --write FILE (-w; - is standard output) writes them as pcapng, which
+                Wireshark also reads while it grows, each with a comment that names the rules that decided; without it a line a
+                packet is printed. RULE is NAME, GROUP/NAME or an id: of a rule that allowed the packet or of the one that
+                refused it. It ends after N packets, with the time, or with Ctrl-C. It
                 takes root or the group of administrators, since packets hold what others have sent.
                 """,
             example: """
