@@ -15,8 +15,10 @@ package enum ControlInterface {
         case verify = "Verify"
         case verifyBatch = "VerifyBatch"
         case reload = "Reload"
+        case metrics = "Metrics"
         case log = "Log"
         case verifyLog = "VerifyLog"
+        case capture = "Capture"
         case flush = "Flush"
         case updateServiceTags = "UpdateServiceTags"
         case showServiceTag = "ShowServiceTag"
@@ -28,11 +30,12 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .showServiceTag,
+            case .status, .metrics, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .showServiceTag,
                 .lookUpServiceTags,
                 .ping:
                 .read
-            case .reload, .flush, .updateServiceTags: .change
+            // A capture changes nothing, but hands out what others have sent.
+            case .reload, .flush, .updateServiceTags, .capture: .change
             }
         }
     }
@@ -84,6 +87,18 @@ package enum ControlInterface {
         # What could not be recorded, since the start of the daemon. Lost conntrack events are made good by a dump each time.
         type Losses (conntrackEvents: int, packetCopies: int, logRecords: int)
 
+        # Packets that were dropped without a rule being asked, since the counter was made: of a network interface by direction where it has
+        # counters of its own.
+        type Dropped (
+          reason: string,
+          nic: ?string,
+          direction: ?(Inbound, Outbound),
+          packets: int
+        )
+
+        # Connections in the kernel's table, and how many it holds at most.
+        type Conntrack (connections: int, limit: int)
+
         # Changes of our tables that others made.
         type Drift (lastAudit: ?string, found: int, healed: int)
 
@@ -98,6 +113,8 @@ package enum ControlInterface {
           flowsEnded: int,
           decisions: Decisions,
           losses: Losses,
+          dropped: []Dropped,
+          conntrack: ?Conntrack,
           drift: Drift,
           lastReload: ?LastReload,
           problems: []string
@@ -205,8 +222,20 @@ package enum ControlInterface {
           onTheWay: int
         )
 
+        # Which packets to capture: those about which one decision at a network interface has all that is given. nic: name or id. rule: NAME,
+        # GROUP/NAME, securityRules/NAME or an id, of a rule that allowed the packet or of the one that refused it; of a packet that was
+        # refused, only the interface that did counts. access: Allow or Deny. protocol: a name or a number.
+        type CaptureFilter (nic: ?string, rule: ?string, access: ?string, protocol: ?string)
+
+        # nanoseconds: since 1970. bytes: the beginning of the packet from its IP header on, in base64; length: bytes of all of it.
+        # decisions: what flows.jsonl says of it, an object for each network interface.
+        type CapturedPacket (nanoseconds: int, bytes: string, length: int, decisions: []object)
+
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
+
+        # The same in numbers, as text in the exposition format of Prometheus.
+        method Metrics() -> (text: string)
 
         # Reads the documents in a directory, or those of the daemon, and changes nothing.
         method Check(directory: ?string) -> (faults: []Fault)
@@ -229,6 +258,11 @@ package enum ControlInterface {
 
         # Holds the flow log against the kernel's counters, rule by rule. What is missing and not declared by then is declared by this.
         method VerifyLog() -> (lines: []LogProofLine)
+
+        # First packets as they are decided from now on, until there are so many, the time is over, or the caller leaves; to be called with
+        # more. The first reply has no packet, and says that the capture runs. leftOut: packets so far that the caller was too slow for. Takes
+        # the right to change the policy, since packets hold what others have sent.
+        method Capture(filter: CaptureFilter, count: ?int, seconds: ?int) -> (packet: ?CapturedPacket, leftOut: int)
 
         # Replaces the file of service tags by another text of Microsoft's weekly file, or of the discovery API's answer, and enforces the
         # policy in force with it. A file that is faulty, or lacks a tag that a rule names, changes nothing. name: how faults call the file.

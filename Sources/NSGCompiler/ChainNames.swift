@@ -69,6 +69,11 @@ package struct ChainNames: Sendable {
             && pairs.allSatisfy { now, then in then.allSatisfy { id, name in now[id].map { $0 == name } ?? true } }
     }
 
+    /// Of an owner of rules, such as a security group: its name, where that is not another's too. The platform has
+    /// none.
+    package func shortName(ofOwner id: ResourceID) -> String { groups[id] ?? collections[id] ?? id.name }
+    package func shortName(ofInterface id: ResourceID) -> String { interfaces[id] ?? id.name }
+
     // MARK: Policy lists
 
     func group(_ id: ResourceID) -> String { groups[id] ?? id.name }
@@ -123,7 +128,7 @@ package struct ChainNames: Sendable {
     func interface(_ id: ResourceID, _ direction: Direction, isAgain: Bool) -> String {
         "\(interface(id))/\(word(direction))\(isAgain ? "/again" : "")"
     }
-    func invalidCounter(_ id: ResourceID) -> CounterName { CounterName("\(interface(id))/invalid") }
+    package func invalidCounter(_ id: ResourceID) -> CounterName { CounterName("\(interface(id))/invalid") }
     /// Packets with an address that is not the guest's (S13), by the direction in which they went.
     package func foreignCounter(_ id: ResourceID, _ direction: Direction) -> CounterName {
         CounterName("\(interface(id))/foreign/\(word(direction))")
@@ -179,7 +184,7 @@ package enum FixedNames {
     package static let table = "nsgd"
     package static let allowedCounter = CounterName("decisions/allowed")
     package static let allowedAgainCounter = CounterName("decisions/allowed-again")
-    static let multicastCounter = CounterName("dropped/forwarded-multicast")
+    package static let multicastCounter = CounterName("dropped/forwarded-multicast")
     /// Router advertisements of guests.
     package static let routersCounter = CounterName("dropped/router-advertisements")
     static let portProtocols = SetName("protocols/with-ports")

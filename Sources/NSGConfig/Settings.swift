@@ -16,6 +16,7 @@ package struct Settings: Hashable, Sendable {
     package var analytics = Analytics()
     package var control = Control()
     package var drift = Drift()
+    package var metrics = Metrics()
 
     package init() {}
 
@@ -65,5 +66,12 @@ package struct Settings: Hashable, Sendable {
     package struct Drift: Hashable, Sendable {
         /// Between two comparisons of the kernel's tables with ours.
         package var auditInterval = Duration.seconds(300)
+    }
+
+    package struct Metrics: Hashable, Sendable {
+        /// Where the textfile collector of node_exporter finds them; nil writes none.
+        package var file: String?
+        /// Between two versions of the file.
+        package var interval = Duration.seconds(15)
     }
 }

@@ -29,6 +29,10 @@ struct SettingsDraft {
         fields.section("drift", .drift) { section in
             section.duration("auditInterval", unit: .seconds) { settings.drift.auditInterval = $0 }
         }
+        fields.section("metrics", .metrics) { section in
+            settings.metrics.file = section.metricsFile("file")
+            section.duration("interval", unit: .seconds) { settings.metrics.interval = $0 }
+        }
     }
 
     private mutating func readDefaults(_ section: Fields) {
@@ -104,7 +108,7 @@ extension Schema {
         "nsgd.json",
         [
             "defaults", "limits", "serviceTags", "platform", "onPremisesPrefixes", "flowLogs", "analytics", "control",
-            "drift",
+            "drift", "metrics",
         ])
     fileprivate static let defaults = own("defaults", ["subscriptionId", "resourceGroup", "location"])
     fileprivate static let limits = own("limits", Limits.settings.map(\.name))
@@ -119,6 +123,7 @@ extension Schema {
     fileprivate static let analytics = own("analytics", ["interval", "retentionDays"])
     fileprivate static let control = own("control", ["group", "adminGroup"])
     fileprivate static let drift = own("drift", ["auditInterval"])
+    fileprivate static let metrics = own("metrics", ["file", "interval"])
 }
 
 /// What a duration without a unit counts.
@@ -146,6 +151,22 @@ extension Fields {
             return nil
         }
         return text
+    }
+
+    /// The path of a file that the textfile collector reads: it passes over others than `*.prom`.
+    fileprivate func metricsFile(_ name: String) -> String? {
+        guard let element = self[name], let path = element.text() else { return nil }
+        let isPath =
+            path.hasPrefix("/") && path.hasSuffix(".prom") && path.utf8.count <= 1024
+            && path.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+        guard isPath else {
+            element.report(
+                .unknownValue, "\(shown(path)) cannot be a file of metrics",
+                remedy: "write a path from / on that ends in .prom, such as /var/lib/prometheus/node-exporter/nsgd.prom"
+            )
+            return nil
+        }
+        return path
     }
 
     /// A bound on what is kept; 0 sets none, as in Azure's retention policies.

@@ -14,6 +14,7 @@ import SystemServices
 struct ControlService: ControlHandler {
     let enforcer: Enforcer
     let observer: FlowObserver
+    let metrics: MetricsPublisher
     let status: StatusReport
     let permissions: ControlPermissions
     let options: DaemonOptions
@@ -22,7 +23,8 @@ struct ControlService: ControlHandler {
 
     func handle(_ call: VarlinkCall, from peer: Peer, reply: ReplyStream) {
         switch ControlInterface.Method(rawValue: call.name) {
-        case .status: onObserver(reply) { $0.end(["status": status.json(observer: $1.report())]) }
+        case .status: reportStatus(reply)
+        case .metrics: reportMetrics(reply)
         case .check: check(call.parameters["directory"]?.string, by: peer, reply)
         case .compile: compile(statistics: call.parameters["statistics"]?.bool ?? false, reply)
         case .verify: verify(call.parameters, reply)
@@ -30,6 +32,7 @@ struct ControlService: ControlHandler {
         case .reload: reload(reply)
         case .log: log(call, reply)
         case .verifyLog: verifyLog(reply)
+        case .capture: capture(call, reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)

@@ -134,9 +134,12 @@ final class RunningDaemon: Sendable {
             try Files.createFolder(String(options.socket[..<slash]), mode: 0o755)
         }
         let readers = UserGroups.number(of: settings.group)
+        let status = StatusReport(enforcer: enforcer, startedAt: startedAt, links: links)
+        let metrics = try MetricsPublisher(enforcer, observer, status, journal)
+        metrics.start()
+        retained.hold(metrics)
         let service = ControlService(
-            enforcer: enforcer, observer: observer,
-            status: StatusReport(enforcer: enforcer, startedAt: startedAt, links: links),
+            enforcer: enforcer, observer: observer, metrics: metrics, status: status,
             permissions: ControlPermissions(
                 readers: readers, administrators: UserGroups.number(of: settings.adminGroup)),
             options: options)

@@ -33,12 +33,13 @@ actor FlowObserver {
     private let counters: KernelRulesetStore
     private let journal: Journal
 
-    private var packetReader: PacketLogReader?
+    private(set) var packetReader: PacketLogReader?
     private var conntrackEvents: ConntrackEvents?
     private let lister: ConnectionLister
     private var timer: (any DispatchSourceTimer)?
     private var clock = ObserverClock()
     private(set) var losses = Losses()
+    var captures = DecisionCaptures()
     /// Why decisions may be missing at the next comparison.
     private var droppedSinceComparison = 0
     private var lostSinceComparison = 0
@@ -67,6 +68,8 @@ actor FlowObserver {
         var conntrackOverruns = 0
         /// Copies of packets that never came, by their numbers.
         var packetCopies = 0
+        /// Decisions that were declared missing.
+        var decisions: [GapRecord.Reason: UInt64] = [:]
         /// Why packets are not captured; nil while they are.
         var captureProblem: String?
     }
@@ -132,6 +135,7 @@ actor FlowObserver {
                 handOver(.packets(batch), count: batch.packets.count, isDroppable: batch.failure == nil)
             }
             losses.captureProblem = nil
+            if !captures.isEmpty { packetReader?.keepBytes(true) {} }
         } catch {
             losses.captureProblem = "decisions are not recorded: \(error)"
             journal.log(
@@ -240,11 +244,13 @@ actor FlowObserver {
         for packet in batch.packets[range] {
             guard let mark = mark(packet.prefix) else { continue }
             learnDevices(of: packet)
+            let before = records.count
             guard let judged = JudgedPacket(packet, mark: mark, links: links),
                 tracker.judged(judged, into: &records, counting: &tally)
             else { continue }
             if packet.senderHardwareAddress != nil { learnAddress(of: packet, judged) }
             ledger.received()
+            if packet.bytes != nil { capture(packet, records[before...]) }
         }
         ledger.count(tally)
         tally.removeAll()
@@ -365,6 +371,7 @@ actor FlowObserver {
 
     private func tell(_ gaps: [GapRecord]) {
         for gap in gaps where gap.missing > 0 {
+            losses.decisions[gap.reason, default: 0] += gap.missing
             journal.log(
                 .warning, "\(gap.missing) decisions are missing in the log: \(gap.reason.rawValue)", id: "gap",
                 fields: gap.rule.map { [("NSGD_RULE", "\($0.rule.group)/\($0.rule.qualifiedName)")] } ?? [])
@@ -469,7 +476,8 @@ actor FlowObserver {
     func report() -> ObserverReport {
         ObserverReport(
             liveFlows: tracker.liveFlows, decisionsLogged: ledger.totalReceived, decisionsMissing: ledger.totalMissing,
-            recordsLost: output.recordsLost, losses: losses, writeProblem: writer.problem)
+            recordsLost: output.recordsLost, losses: losses, writeProblem: writer.problem,
+            isCapturing: packetReader != nil)
     }
 
     func recentLines() -> [LogLine] { output.recent }
@@ -489,6 +497,8 @@ struct ObserverReport: Sendable {
     var losses: FlowObserver.Losses
     /// Why records wait to be written; nil while they are.
     var writeProblem: String?
+    /// Packets of decisions are read.
+    var isCapturing: Bool
 }
 
 /// Which of the observer's periodic duties are due.

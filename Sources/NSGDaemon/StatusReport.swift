@@ -15,7 +15,7 @@ struct StatusReport: Sendable {
     let startedAt: Timestamp
     let links: LinkSnapshot
 
-    func json(observer report: ObserverReport) -> JSONValue {
+    func json(observer report: ObserverReport, host: HostReading) -> JSONValue {
         let policy = enforcer.policy.withLock { $0 }
         let history = enforcer.history.withLock { $0 }
         let logged = Int(clamping: report.decisionsLogged)
@@ -33,6 +33,11 @@ struct StatusReport: Sendable {
                     "logRecords": JSONValue(Int(clamping: report.recordsLost)),
                 ]
             ),
+            ("dropped", JSONValue(policy.map { dropped(host, $0) } ?? [])),
+            (
+                "conntrack",
+                host.conntrack.map { ["connections": JSONValue($0.connections), "limit": JSONValue($0.limit)] } ?? nil
+            ),
             (
                 "drift",
                 [
@@ -41,7 +46,7 @@ struct StatusReport: Sendable {
                 ]
             ),
             ("lastReload", history.lastReload.map(reload) ?? nil),
-            ("problems", JSONValue(problems(history, policy, report).map { JSONValue($0) })),
+            ("problems", JSONValue(problems(report, host).map { JSONValue($0) })),
         ])
     }
 
@@ -67,15 +72,21 @@ struct StatusReport: Sendable {
         ]
     }
 
-    private func problems(
-        _ history: EnforcementHistory, _ policy: Policy?, _ report: ObserverReport
-    ) -> [String] {
+    private func dropped(_ host: HostReading, _ policy: Policy) -> [JSONValue] {
+        DroppedPackets.all(in: host.counters, of: policy).filter { $0.packets > 0 }.map(\.json)
+    }
+
+    /// What an operator should look at.
+    func problems(_ report: ObserverReport, _ host: HostReading) -> [String] {
+        let policy = enforcer.policy.withLock { $0 }
+        let history = enforcer.history.withLock { $0 }
         var problems: [String] = []
         if history.isLastGood { problems.append("the documents have faults; the last policy without any is in force") }
         let present = links.table.withLock { $0 }
         problems += policy.map { present.faults(of: $0.estate.bindings).map(\.message) } ?? []
-        if let capture = report.losses.captureProblem { problems.append(capture) }
-        if let writing = report.writeProblem { problems.append(writing) }
+        problems += [
+            report.losses.captureProblem, report.writeProblem, host.conntrack?.problem, host.metricsProblem,
+        ].compactMap(\.self)
         return problems
     }
 }

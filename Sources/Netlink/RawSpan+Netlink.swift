@@ -47,6 +47,9 @@ extension RawSpan {
         return ConnLabel(bits: UInt128(UInt64(littleEndian: high)) << 64 | UInt128(UInt64(littleEndian: low)))
     }
 
+    /// A copy of all of it.
+    package var array: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
+
     /// Up to the first NUL; bytes that are not UTF-8 are replaced.
     package var string: String {
         unsafe withUnsafeBytes { bytes in

@@ -32,24 +32,30 @@ package struct LoggedPacket: Hashable, Sendable {
     /// the label that rules have written by then, not yet with source translation. Nil for untracked packets, and on
     /// kernels that attach none (`PacketLogReader.givesConnections`).
     package var connection: ConntrackEntry?
+    /// The packet from its network header on, as far as the rule's `snaplen` goes; kept only where somebody asks for it
+    /// (`PacketLogReader.keepBytes`).
+    package var bytes: [UInt8]?
 
     /// Decodes what libpcap gives for link type `DLT_NFLOG` (239): `struct nfgenmsg` and attributes. Nil where not even
     /// that header is whole; attributes that are cut or unknown are passed over.
-    package init?(nflog bytes: RawSpan, time: UInt64) {
-        guard bytes.byteCount >= 4, let number = bytes.byte(at: 0) else { return nil }
+    /// - Parameter keepsBytes: of the packet itself.
+    package init?(nflog message: RawSpan, time: UInt64, keepsBytes: Bool = false) {
+        guard message.byteCount >= 4, let number = message.byte(at: 0) else { return nil }
         let family: IPFamily? = number == 2 ? .ipv4 : number == 10 ? .ipv6 : nil
         self.time = time
         self.family = family
         prefix = ""
         mark = 0
-        bytes.forEachAttribute(from: 4) { type, payload in
+        message.forEachAttribute(from: 4) { type, payload in
             switch type {
             case 1: hook = payload.byte(at: 2).flatMap { Hook(rawValue: $0) }
             case 2: mark = payload.uint32 ?? 0
             case 4: inputInterface = payload.uint32
             case 5: outputInterface = payload.uint32
             case 8: senderHardwareAddress = Self.hardwareAddress(payload)
-            case 9: header = PacketHeader(payload)
+            case 9:
+                header = PacketHeader(payload)
+                if keepsBytes { bytes = payload.array }
             case 10: prefix = payload.string
             case 12: sequence = payload.uint32
             case 18: connection = ConntrackEntry(attributes: payload)

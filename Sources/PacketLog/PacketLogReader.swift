@@ -44,6 +44,14 @@ package final class PacketLogReader: Sendable {
         queue.async { [core] in core.start() }
     }
 
+    /// Whether packets come with their bytes from now on; `done` is called on the reader's queue before the next batch.
+    package func keepBytes(_ keepsBytes: Bool, done: @escaping @Sendable () -> Void) {
+        queue.async { [core] in
+            core.keepsBytes = keepsBytes
+            done()
+        }
+    }
+
     deinit { queue.async { [core] in core.stop() } }
 
     /// Everything here but `init` runs on the queue, which is what makes it safe to send.
@@ -54,6 +62,7 @@ package final class PacketLogReader: Sendable {
         private let source: any DispatchSourceRead
         private let handler: @Sendable (PacketBatch) -> Void
         private var isStarted = false
+        var keepsBytes = false
 
         init(
             _ capture: consuming PacketCapture, _ early: PacketBatch, _ gaps: SequenceGaps, _ queue: DispatchQueue,
@@ -85,7 +94,9 @@ package final class PacketLogReader: Sendable {
         private func drain() {
             do throws(KernelError) {
                 for _ in 0..<16 {
-                    let more = try capture.read { time, bytes in batch.append(bytes, time: time, &gaps) }
+                    let more = try capture.read { time, bytes in
+                        batch.append(bytes, time: time, &gaps, keepsBytes: keepsBytes)
+                    }
                     if !more { break }
                 }
             } catch {
@@ -107,8 +118,10 @@ package final class PacketLogReader: Sendable {
 }
 
 extension PacketBatch {
-    fileprivate mutating func append(_ bytes: RawSpan, time: UInt64, _ gaps: inout SequenceGaps) {
-        guard let packet = LoggedPacket(nflog: bytes, time: time) else { return }
+    fileprivate mutating func append(
+        _ bytes: RawSpan, time: UInt64, _ gaps: inout SequenceGaps, keepsBytes: Bool = false
+    ) {
+        guard let packet = LoggedPacket(nflog: bytes, time: time, keepsBytes: keepsBytes) else { return }
         if let sequence = packet.sequence { lost += gaps.missing(before: sequence) }
         packets.append(packet)
     }

@@ -83,6 +83,26 @@ package enum Files {
         try synchronize(folder(of: path), doing: operation)
     }
 
+    /// Replaces a file in one step for everybody to read, whatever the process's mask. It is not made to last: after a
+    /// crash of the machine it may be the old one, or none. The name that it has before ends in `.new`.
+    package static func publish(_ path: String, _ bytes: [UInt8]) throws(KernelError) {
+        let operation = "write \(path)"
+        let temporary = "\(path).\(getpid()).new"
+        let descriptor = unsafe open(
+            temporary, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_CREAT | O_TRUNC, mode_t(0o644))
+        guard descriptor >= 0 else { throw KernelError(errno: errno, doing: operation) }
+        do throws(KernelError) {
+            defer { close(descriptor) }
+            try write(bytes, to: descriptor, doing: operation)
+            guard fchmod(descriptor, 0o644) == 0, unsafe Glibc.rename(temporary, path) == 0 else {
+                throw KernelError(errno: errno, doing: operation)
+            }
+        } catch {
+            unsafe unlink(temporary)
+            throw error
+        }
+    }
+
     /// Writes a file that nobody opens before another names it: its name lasts when another of the folder is replaced.
     package static func write(_ path: String, _ bytes: [UInt8], mode: UInt32 = 0o640) throws(KernelError) {
         try store(bytes, in: path, flags: O_CREAT | O_TRUNC, mode: mode, doing: "write \(path)")

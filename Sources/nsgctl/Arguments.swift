@@ -13,12 +13,12 @@ struct Arguments {
     private static let withValue: Set<String> = [
         "--config", "--state", "--logs", "--socket", "--output", "--nic", "--vm", "--direction", "--protocol",
         "--local",
-        "--remote", "--batch",
+        "--remote", "--batch", "--rule", "--verdict", "--count", "--duration", "--write",
     ]
     private static let withoutValue: Set<String> = [
         "--help", "--version", "--stats", "--explain", "--exit-code", "--follow", "--denied", "--merged",
     ]
-    private static let short = ["-o": "--output", "-h": "--help", "-f": "--follow"]
+    private static let short = ["-o": "--output", "-h": "--help", "-f": "--follow", "-w": "--write"]
 
     init(_ arguments: [String]) throws(Problem) {
         var rest = arguments[...]

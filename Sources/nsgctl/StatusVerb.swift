@@ -23,6 +23,26 @@ enum StatusVerb {
         ]
     }
 
+    /// `5 foreign address, 2 invalid`: all interfaces together.
+    private static func dropped(_ status: JSONValue) -> String {
+        var sums: [(reason: String, packets: Int)] = []
+        for entry in status["dropped"]?.array ?? [] {
+            let (reason, packets) = (entry["reason"]?.string ?? "", entry["packets"]?.int ?? 0)
+            if let index = sums.firstIndex(where: { $0.reason == reason }) {
+                sums[index].packets += packets
+            } else {
+                sums.append((reason, packets))
+            }
+        }
+        return sums.isEmpty
+            ? "none outside of the rules" : sums.map { "\($0.packets) \($0.reason)" }.joined(separator: ", ")
+    }
+
+    private static func conntrack(_ status: JSONValue) -> String {
+        guard let fill = status["conntrack"], !fill.isNull else { return "unknown" }
+        return "\(fill["connections"]?.text() ?? "") of \(fill["limit"]?.text() ?? "") connections"
+    }
+
     private static func show(_ status: JSONValue, _ bindings: [[String]]) {
         let number = { (path: JSONPath) in status[path]?.text() ?? "0" }
         let since = status["enforcedSince"]?.string
@@ -35,6 +55,8 @@ enum StatusVerb {
             Decisions  \(number(["decisions", "total"])), in the log \(number(["decisions", "logged"]))
             Losses     \(number(["losses", "packetCopies"])) decisions, \(number(["losses", "logRecords"])) log records, \
             \(number(["losses", "conntrackEvents"])) overruns of conntrack events
+            Dropped    \(dropped(status))
+            Conntrack  \(conntrack(status))
             Drift      \(number(["drift", "found"])) found, \(number(["drift", "healed"])) healed
             """)
         if let reload = status["lastReload"], !reload.isNull {

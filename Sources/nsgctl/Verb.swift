@@ -23,6 +23,13 @@ struct Verb: Sendable {
             details: "Prints the interfaces with their security groups, flows, decisions, losses and the last reload.",
             example: "nsgctl status -o json", options: [], run: StatusVerb.run),
         Verb(
+            name: "metrics", usage: "metrics", summary: "counters and gauges for Prometheus",
+            details: """
+                Prints what the daemon writes to the file that metrics.file in nsgd.json names, for the textfile collector of
+                node_exporter: decisions by security group and rule, packets dropped, gaps of the flow log, flows, conntrack.
+                """,
+            example: "nsgctl metrics | promtool check metrics", options: [], run: MetricsVerb.run),
+        Verb(
             name: "check", usage: "check [DIR]", summary: "validates documents",
             details:
                 "Reports every fault of the documents in DIR (default: --config, \(Installation.configuration)) in one run, offline.",
@@ -85,6 +92,26 @@ struct Verb: Sendable {
                 """,
             example: "nsgctl log --follow --denied --nic web1", options: ["--follow", "--denied", "--nic"],
             mostOperands: 1, run: LogVerb.run),
+        Verb(
+            name: "capture",
+            usage:
+                "capture [--nic NIC] [--rule RULE] [--verdict allow|deny] [--protocol P] [--count N] [--duration 30s] [--write FILE]",
+            summary: "packets of decisions, to a pcapng file",
+            details: """
+                Takes the packets that are decided from now on: the first of each connection that is allowed, and all that are
+                refused, 128 bytes of each at most. --write FILE (-w; - is standard output) writes them as pcapng, which
+                Wireshark also reads while it grows, each with a comment that names the rules that decided; without it a line a
+                packet is printed. RULE is NAME, GROUP/NAME or an id: of a rule that allowed the packet or of the one that
+                refused it. It ends after N packets, with the time, or with Ctrl-C. It
+                takes root or the group of administrators, since packets hold what others have sent.
+                """,
+            example: """
+                nsgctl capture --nic web1 --verdict deny --duration 5min --write refused.pcapng
+                         nsgctl capture --rule web/AllowHttp --write - | wireshark -k -i -
+                """,
+            options: [
+                "--nic", "--rule", "--verdict", "--protocol", "--count", "--duration", "--write",
+            ], run: CaptureVerb.run),
         Verb(
             name: "flush", usage: "flush", summary: "takes every rule out of the kernel",
             details: """

@@ -105,6 +105,26 @@ struct VarlinkClientTests {
         #expect(answers[16].reply["answer"]?["access"]?.string == "Allow")
     }
 
+    @Test("Capture: first that it runs, then a packet once one is refused; Metrics: text (F7, D6)")
+    func capture() throws {
+        let lab = try ControlLab()
+        let answers = try lab.ask([
+            .call("Metrics"),
+            .follow("Capture", ["filter": ["access": "Deny"], "count": 1], count: 2, beside: lab.refusedPacket),
+            .follow("Capture", ["filter": ["nic": "nobody"]], count: 1), .call("Capture", ["filter": [:]]),
+            .follow("Capture", ["filter": [:], "seconds": 0], count: 1),
+        ])
+        for answer in answers.prefix(3) { answer.expectConformance() }
+        #expect(answers[0].reply["text"]?.string?.hasSuffix("# EOF\n") == true)
+        #expect(answers[1].reply["packet"] == nil && answers[1].messages.count == 2)
+        let packet = answers[1].messages.last?["packet"]
+        #expect(packet?["decisions"]?[0]?["destinationPort"]?.int == 9000 && packet?["length"]?.int == 30)
+        for answer in [answers[2], answers[4]] {
+            #expect(answer.error == ControlInterface.Failure.badQuery.qualifiedName)
+        }
+        #expect(answers[3].error == "org.varlink.service.ExpectedMore")
+    }
+
     @Test("Log: a record comes to a follower once a packet is refused, and stays for those who ask later")
     func log() throws {
         let lab = try ControlLab()

@@ -24,7 +24,7 @@ struct SettingsTests {
                  flowLogs: {enabled: false, nsgVersion: 1, vnetVersion: 'off', jsonLines: false, interval: '30 s', retentionDays: 0,
                    retentionBytes: 1000000, nflogGroup: 9},
                  analytics: {interval: 60, retentionDays: 90}, control: {group: 'staff', adminGroup: 'wheel'},
-                 drift: {auditInterval: '10 min'}}
+                 drift: {auditInterval: '10 min'}, metrics: {file: '/srv/nsgd.prom', interval: 30}}
                 """
         )
         let read = settings.settings
@@ -42,6 +42,7 @@ struct SettingsTests {
         #expect(read.analytics.interval == .seconds(3600) && read.analytics.retentionDays == 90)
         #expect(read.control.group == "staff" && read.control.adminGroup == "wheel")
         #expect(read.drift.auditInterval == .seconds(600))
+        #expect(read.metrics.file == "/srv/nsgd.prom" && read.metrics.interval == .seconds(30))
     }
 
     static let wrong: [(String, String, String)] = [
@@ -50,6 +51,9 @@ struct SettingsTests {
         ("{flowLogs: {vnetVersion: 3}}", "UnknownValue", "flowLogs.vnetVersion"),
         ("{flowLogs: {interval: 0}}", "OutOfRange", "flowLogs.interval"),
         ("{flowLogs: {interval: '9999999999999999999 h'}}", "OutOfRange", "flowLogs.interval"),
+        ("{metrics: {file: 'nsgd.prom'}}", "UnknownValue", "metrics.file"),
+        ("{metrics: {file: '/srv/nsgd.txt'}}", "UnknownValue", "metrics.file"),
+        ("{metrics: {interval: 0}}", "OutOfRange", "metrics.interval"),
         ("{flowLogs: {nflogGroup: 65536}}", "OutOfRange", "flowLogs.nflogGroup"),
         ("{analytics: {interval: 9223372036854775807}}", "OutOfRange", "analytics.interval"),
         ("{limits: {rules: 3}}", "UnknownProperty", "limits.rules"),
