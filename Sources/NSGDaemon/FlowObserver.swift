@@ -63,17 +63,6 @@ actor FlowObserver {
     /// Much waits that has yet to be looked at.
     nonisolated var isBehind: Bool { inbox.count > 1024 }
 
-    struct Losses: Sendable {
-        /// Times the kernel dropped conntrack events; each was made good by a dump.
-        var conntrackOverruns = 0
-        /// Copies of packets that never came, by their numbers.
-        var packetCopies = 0
-        /// Decisions that were declared missing.
-        var decisions: [GapRecord.Reason: UInt64] = [:]
-        /// Why packets are not captured; nil while they are.
-        var captureProblem: String?
-    }
-
     /// - Parameters:
     ///   - logs: the folder of the flow logs.
     ///   - state: the folder of what must survive a restart.
@@ -487,42 +476,4 @@ actor FlowObserver {
     func removeFollower(_ identity: UInt64) { output.followers[identity] = nil }
 
     private static var now: Timestamp { Timestamp(nanoseconds: Clock.sinceEpoch) }
-}
-
-struct ObserverReport: Sendable {
-    var liveFlows: Int
-    var decisionsLogged: UInt64
-    var decisionsMissing: UInt64
-    var recordsLost: UInt64
-    var losses: FlowObserver.Losses
-    /// Why records wait to be written; nil while they are.
-    var writeProblem: String?
-    /// Packets of decisions are read.
-    var isCapturing: Bool
-}
-
-/// Which of the observer's periodic duties are due.
-struct ObserverClock {
-    private var interval: UInt64 = 0
-    private var continuation: UInt64 = 0
-    private var neighbours: UInt64 = 0
-
-    mutating func begin(at now: Timestamp) {
-        interval = now.seconds
-        continuation = now.seconds
-        neighbours = 0
-    }
-
-    /// - Parameter interval: seconds of a flow log record; live flows get their C on common ticks five of them apart,
-    ///   which with the default are Azure's five minutes.
-    mutating func due(at now: Timestamp, interval length: UInt64) -> (interval: Bool, continues: Bool, neighbours: Bool)
-    {
-        let isIntervalDue = now.seconds / length != interval / length
-        let isContinuationDue = now.seconds / (5 * length) != continuation / (5 * length)
-        let isNeighbourDue = now.seconds >= neighbours + 5
-        interval = now.seconds
-        continuation = now.seconds
-        if isNeighbourDue { neighbours = now.seconds }
-        return (isIntervalDue, isContinuationDue, isNeighbourDue)
-    }
 }
