@@ -30,6 +30,8 @@ struct ControlService: ControlHandler {
         case .reload: reload(reply)
         case .log: log(call, reply)
         case .verifyLog: verifyLog(reply)
+        case .flows: flows(call, reply)
+        case .endFlows: endFlows(call, by: peer, reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)

@@ -30,7 +30,7 @@ struct ControlInterfaceTests {
         arguments: ControlInterface.Method.allCases
     )
     func access(method: ControlInterface.Method) {
-        #expect((method.access == .change) == [.reload, .flush, .updateServiceTags].contains(method))
+        #expect((method.access == .change) == [.reload, .flush, .endFlows, .updateServiceTags].contains(method))
     }
 
     @Test(
