@@ -115,7 +115,9 @@ enum FlowsVerb {
             rates.take(rows, at: Clock.monotonic)
             let busiest = rates.busiestFirst(rows)
             let lines = Output.lines(ofTable: table(busiest, traffic: ["Packets/s", "Bytes/s"], rates.cells))
-            let title = "\(found.connections) connections" + (found.rows > rows.count ? ", not all of them shown" : "")
+            let title =
+                (found.connections == 1 ? "1 connection" : "\(found.connections) connections")
+                + (found.rows > rows.count ? ", not all of them shown" : "")
             return ([title, ""] + lines).joined(separator: "\n")
         }
     }

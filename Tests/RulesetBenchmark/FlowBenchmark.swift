@@ -55,6 +55,31 @@ enum FlowBenchmark {
                 if made.isEmpty { break }
             }
         }
+        phase("all begin by their packets") {
+            for start in stride(from: 0, to: count, by: piece) {
+                var made: [FlowRecord] = []
+                var tally = DecisionTally()
+                for number in start..<min(start + piece, count) {
+                    let connection = connection(number, round: 0, label: label, isIPv6: isIPv6)
+                    let packet = JudgedPacket(
+                        time: Timestamp(seconds: 2_001), mark: .allowed, entryDevice: "v-db", exitDevice: "v-web",
+                        flow: connection.flow, connection: connection, bytes: 60)
+                    _ = tracker.judged(packet, into: &made, counting: &tally)
+                }
+                records += made.count
+            }
+        }
+        phase("all end by events") {
+            for start in stride(from: 0, to: count, by: piece) {
+                var made: [FlowRecord] = []
+                for number in start..<min(start + piece, count) {
+                    tracker.ended(
+                        connection(number, round: 1, label: label, isIPv6: isIPv6), at: Timestamp(seconds: 2_002),
+                        into: &made)
+                }
+                records += made.count
+            }
+        }
     }
 
     private static func measured(_ body: () -> Void) -> (peak: Int, seconds: Double) {
