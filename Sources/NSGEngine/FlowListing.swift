@@ -1,4 +1,5 @@
 import FlowLog
+import JSONText
 import NSGCompiler
 import NSGEvaluation
 import NSGModel
@@ -6,9 +7,17 @@ package import NetworkTypes
 
 /// One bound interface on a live connection's way, and who let the connection in there.
 struct FlowPlace: Sendable {
-    var facts: SideFacts
-    /// Levels whose stage is a version of its rule that is no longer in force.
-    var former: Set<PolicyLevel> = []
+    let facts: SideFacts
+    /// What many connections' documents say alike: the interface, and the stages that let them in.
+    let place: [(String, JSONValue)]
+    let judgement: [(String, JSONValue)]
+
+    /// - Parameter former: levels whose stage is a version of its rule that is no longer in force.
+    init(facts: SideFacts, former: Set<PolicyLevel> = []) {
+        self.facts = facts
+        place = facts.placeMembers
+        judgement = facts.judgementMembers(former: former)
+    }
 }
 
 /// Why the present policy would not let a live connection begin.

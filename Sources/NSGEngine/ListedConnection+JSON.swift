@@ -10,16 +10,13 @@ extension ListedConnection {
 
     private func document(at place: FlowPlace, now: Timestamp) -> JSONValue {
         var members: [(String, JSONValue)] = [("flow", JSONValue(Int(live.connection.id)))]
-        if let id = place.facts.interface.networkInterface { members.append(("nic", JSONValue(id.description))) }
-        if let device = place.facts.interface.device { members.append(("interface", JSONValue(device))) }
-        members.append(("direction", JSONValue(place.facts.direction.rawValue)))
-        members += live.connection.flow.members + translation
+        members += place.place
+        members += live.connection.flow.members
+        members += translation
         members.append(("state", JSONValue(live.state)))
-        members += traffic + times(now: now)
-        members.append(
-            ("stages", JSONValue(place.facts.stages.map { $0.json(isFormer: place.former.contains($0.level)) })))
-        if place.facts.attribution == .adopted { members.append(("adopted", true)) }
-        if place.facts.isPlatform { members.append(("platform", true)) }
+        members += traffic
+        members += times(now: now)
+        members += place.judgement
         if let refusal { members.append(("wouldNowDeny", refusal.json)) }
         return JSONValue(object: members)
     }
@@ -52,6 +49,25 @@ extension ListedConnection {
             members.append(("age", JSONValue(now > start ? now.seconds - start.seconds : 0)))
         }
         if let timeout = live.timeout { members.append(("timeout", JSONValue(Int(timeout)))) }
+        return members
+    }
+}
+
+extension SideFacts {
+    /// The interface and the direction.
+    var placeMembers: [(String, JSONValue)] {
+        var members: [(String, JSONValue)] = []
+        if let id = interface.networkInterface { members.append(("nic", JSONValue(id.description))) }
+        if let device = interface.device { members.append(("interface", JSONValue(device))) }
+        members.append(("direction", JSONValue(direction.rawValue)))
+        return members
+    }
+
+    func judgementMembers(former: Set<PolicyLevel>) -> [(String, JSONValue)] {
+        let documents = stages.map { $0.json(isFormer: former.contains($0.level)) }
+        var members: [(String, JSONValue)] = [("stages", JSONValue(documents))]
+        if attribution == .adopted { members.append(("adopted", true)) }
+        if isPlatform { members.append(("platform", true)) }
         return members
     }
 }
