@@ -126,7 +126,10 @@ let package = Package(
         ),
         .executableTarget(
             name: "RulesetBenchmark",
-            dependencies: ["TestSupport", "NSGEngine", "NftablesKernel", "Nftables", "NetworkTypes", "CShims"],
+            dependencies: [
+                "TestSupport", "NSGEngine", "NSGCompiler", "NSGConfig", "NSGModel", "FlowLog", "NftablesKernel",
+                "Nftables", "NetworkTypes", "SystemServices", "CShims",
+            ],
             path: "Tests/RulesetBenchmark",
             swiftSettings: settings
         ),

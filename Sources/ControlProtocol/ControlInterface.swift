@@ -19,6 +19,8 @@ package enum ControlInterface {
         case log = "Log"
         case verifyLog = "VerifyLog"
         case capture = "Capture"
+        case flows = "Flows"
+        case endFlows = "EndFlows"
         case flush = "Flush"
         case updateServiceTags = "UpdateServiceTags"
         case showServiceTag = "ShowServiceTag"
@@ -30,12 +32,11 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .metrics, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .showServiceTag,
-                .lookUpServiceTags,
-                .ping:
+            case .status, .metrics, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .flows, .showServiceTag,
+                .lookUpServiceTags, .ping:
                 .read
             // A capture changes nothing, but hands out what others have sent.
-            case .reload, .flush, .updateServiceTags, .capture: .change
+            case .reload, .flush, .endFlows, .updateServiceTags, .capture: .change
             }
         }
     }
@@ -231,6 +232,68 @@ package enum ControlInterface {
         # decisions: what flows.jsonl says of it, an object for each network interface.
         type CapturedPacket (nanoseconds: int, bytes: string, length: int, decisions: []object)
 
+        # A stage that let a live connection in. derived: by the evaluator's word, since the kernel tells nothing. former: by a version of the
+        # rule that is no longer in force.
+        type FlowStage (
+          level: (admin, subnet, nic),
+          networkSecurityGroup: string,
+          ruleName: string,
+          priority: ?int,
+          access: (Allow, Deny, AlwaysAllow),
+          file: ?string,
+          derived: ?bool,
+          former: ?bool
+        )
+
+        # The interface and the rule that would refuse a connection's first packet today; reason where no rule does.
+        type FlowRefusal (nic: string, direction: (Inbound, Outbound), stage: ?VerifyStage, reason: ?string)
+
+        # A live connection at one network interface (none where it is bound no longer); flow is its id in the kernel, which comes again after
+        # it. source opened it, and sent is what that side sent; destination is as rules see it, behind address translation;
+        # originalDestination and translatedSource are there where translation changed the other view. state: of TCP as the kernel names it,
+        # else REPLIED or UNREPLIED. uncounted: older than the kernel's accounting. age and timeout in seconds. adopted: older than the policy,
+        # its stages are what the rules make of it now. platform: passed whatever the rules say.
+        type LiveFlow (
+          flow: int,
+          nic: ?string,
+          interface: ?string,
+          direction: (Inbound, Outbound),
+          protocol: string,
+          source: string,
+          sourcePort: ?int,
+          destination: string,
+          destinationPort: ?int,
+          icmpType: ?int,
+          originalDestination: ?string,
+          originalDestinationPort: ?int,
+          translatedSource: ?string,
+          translatedSourcePort: ?int,
+          state: string,
+          packetsSent: ?int,
+          bytesSent: ?int,
+          packetsReceived: ?int,
+          bytesReceived: ?int,
+          uncounted: ?bool,
+          started: ?string,
+          age: ?int,
+          timeout: ?int,
+          stages: []FlowStage,
+          adopted: ?bool,
+          platform: ?bool,
+          wouldNowDeny: ?FlowRefusal
+        )
+
+        # Members of a LiveFlow by which it is found again.
+        type FlowIdentity (
+          flow: int,
+          protocol: string,
+          source: string,
+          sourcePort: ?int,
+          destination: string,
+          destinationPort: ?int,
+          icmpType: ?int
+        )
+
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
 
@@ -263,6 +326,30 @@ package enum ControlInterface {
         # more. The first reply has no packet, and says that the capture runs. leftOut: packets so far that the caller was too slow for. Takes
         # the right to change the policy, since packets hold what others have sent.
         method Capture(filter: CaptureFilter, count: ?int, seconds: ?int) -> (packet: ?CapturedPacket, leftOut: int)
+
+        # Live connections from the kernel's table, a reply for each of the bound interfaces one passes, at most limit of them; the last reply
+        # has no flow, but how many connections and rows were found. nic: name or id. rule: name, securityRules/NAME or GROUP/NAME of a rule
+        # that let it in. peer: address or prefix of the side that is not the nic. wouldNowDeny: those alone that the policy in force would
+        # refuse. Must be called with more. While the table changes a connection may come twice.
+        method Flows(
+          nic: ?string,
+          rule: ?string,
+          peer: ?string,
+          protocol: ?string,
+          wouldNowDeny: ?bool,
+          limit: ?int
+        ) -> (flow: ?LiveFlow, connections: ?int, rows: ?int)
+
+        # Ends live connections for good: no packet of either side goes on with them. Those that are chosen as in Flows, and of these, where
+        # flows is given, only those. A connection that is opened anew is judged by the rules.
+        method EndFlows(
+          nic: ?string,
+          rule: ?string,
+          peer: ?string,
+          protocol: ?string,
+          wouldNowDeny: ?bool,
+          flows: ?[]FlowIdentity
+        ) -> (ended: int, problems: []string)
 
         # Replaces the file of service tags by another text of Microsoft's weekly file, or of the discovery API's answer, and enforces the
         # policy in force with it. A file that is faulty, or lacks a tag that a rule names, changes nothing. name: how faults call the file.

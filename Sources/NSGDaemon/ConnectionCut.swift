@@ -21,7 +21,13 @@ struct ConnectionCut {
         var unmarked: KernelError?
     }
 
-    private typealias Refused = (entry: ConntrackEntry, passages: [Passage])
+    struct Chosen {
+        var entry: ConntrackEntry
+        /// Where it is judged.
+        var passages: [Passage]
+        /// The policy would not let it begin: it comes free once one does.
+        var isRefused: Bool
+    }
 
     /// Ends what a change of policy refuses. One dump of the connections.
     /// - Parameters:
@@ -33,10 +39,12 @@ struct ConnectionCut {
     ) throws(KernelError) -> Outcome {
         var review = review
         var connections = try ConntrackTable()
-        var refused: [Refused] = []
+        var refused: [Chosen] = []
         var seen = 0
         try connections.dump(restart: { refused = [] }) { entry in
-            if let passages = review.refusal(of: Connection(entry)) { refused.append((entry, passages)) }
+            if let passages = review.refusal(of: Connection(entry)) {
+                refused.append(Chosen(entry: entry, passages: passages, isRefused: true))
+            }
             seen += 1
             if seen.isMultiple(of: Self.stretch) { isAlive() }
         }
@@ -48,16 +56,27 @@ struct ConnectionCut {
         return outcome
     }
 
+    /// Ends connections that somebody chose, of a thousand or so.
+    func callAsFunction(
+        _ chosen: [Chosen], noting ended: inout EndedFlows, in enforcement: inout Enforcement
+    ) throws(KernelError) -> Outcome {
+        var connections = try ConntrackTable()
+        var outcome = Outcome()
+        end(chosen[...], in: &connections, &outcome, noting: &ended, &enforcement)
+        return outcome
+    }
+
     private func end(
-        _ batch: ArraySlice<Refused>, in connections: inout ConntrackTable, _ outcome: inout Outcome,
+        _ batch: ArraySlice<Chosen>, in connections: inout ConntrackTable, _ outcome: inout Outcome,
         noting ended: inout EndedFlows, _ enforcement: inout Enforcement
     ) {
-        let flows = batch.map { (cut: CutFlow($0.entry), passages: $0.passages) }
+        let cuts = batch.map { CutFlow($0.entry) }
         // First of all: between the end of an entry and its mark a packet would open another. Where no mark can be made
         // it ends all the same.
-        let refusal = enforcement.cut(flows.map(\.cut), table: FixedNames.table)
+        let refusal = enforcement.cut(cuts, table: FixedNames.table)
         outcome.unmarked = outcome.unmarked ?? refusal
-        ended.note(flows)
+        // Others stay marked until their marks expire, whatever comes into force.
+        ended.note(zip(cuts, batch).filter { $1.isRefused }.map { (cut: $0, passages: $1.passages) })
         do throws(KernelError) {
             let deletion = try connections.delete(batch.map(\.entry))
             outcome.ended += deletion.count
@@ -69,6 +88,12 @@ struct ConnectionCut {
 }
 
 extension ConnectionCut.Outcome {
+    mutating func add(_ part: Self) {
+        ended += part.ended
+        if let failed = part.failed { fail(failed.count, failed.first) }
+        unmarked = unmarked ?? part.unmarked
+    }
+
     fileprivate mutating func fail(_ count: Int, _ error: KernelError) {
         failed = ((failed?.count ?? 0) + count, failed?.first ?? error)
     }
@@ -90,9 +115,14 @@ extension ConnectionCut.Outcome {
     var message: String? {
         let end = ended == 1 ? "1 connection was ended" : "\(ended) connections were ended"
         let done = ended > 0 ? "\(end): a security group with flushConnection on refuses them now" : nil
-        let rest = failed.map { "\($0.count) live connections that are refused now could not be ended: \($0.first)" }
-        let mark = unmarked.map { "not all of them are kept from beginning anew from the other side: \($0)" }
-        let parts = [done, rest, mark].compactMap(\.self)
+        let parts = [done].compactMap(\.self) + problems
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
+    }
+
+    /// For the operator; none where all went well.
+    var problems: [String] {
+        let rest = failed.map { "\($0.count) live connections could not be ended: \($0.first)" }
+        let mark = unmarked.map { "not all of them are kept from beginning anew from the other side: \($0)" }
+        return [rest, mark].compactMap(\.self)
     }
 }

@@ -33,6 +33,8 @@ struct ControlService: ControlHandler {
         case .log: log(call, reply)
         case .verifyLog: verifyLog(reply)
         case .capture: capture(call, reply)
+        case .flows: flows(call, reply)
+        case .endFlows: endFlows(call, by: peer, reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)

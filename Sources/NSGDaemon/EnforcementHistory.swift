@@ -7,7 +7,7 @@ struct EnforcementHistory: Sendable {
     var isLastGood = false
     var lastReload: (at: Timestamp, succeeded: Bool, message: String)?
     var lastAudit: Timestamp?
-    /// Connections that `flushConnection` ended.
+    /// Connections that `flushConnection` or somebody ended.
     var flowsEnded = 0
     var driftsFound = 0
     var driftsHealed = 0

@@ -20,7 +20,7 @@ actor Enforcer {
     let state: StateFolder
     let journal: Journal
     var enforcement: Enforcement
-    private let cut = ConnectionCut()
+    let cut = ConnectionCut()
     var numbering: RuleNumbering
     /// What the documents in force hold, so that a reload reads those that have changed.
     private var documents = DocumentCache()
@@ -32,7 +32,7 @@ actor Enforcer {
     private var evaluated: Policy?
     /// An earlier run ended in the middle of an evaluation, with whatever policy.
     private var owesEvaluation = false
-    /// What that evaluation has ended in this run, and the policy has not allowed again since.
+    /// What that evaluation, or somebody, has ended in this run, and the policy has not allowed again since.
     var ended = EndedFlows()
     var links: LinkTable
     private var observer: FlowObserver?

@@ -164,11 +164,11 @@ actor FlowObserver {
         packetReader = nil
         conntrackEvents = nil
         while work(atMost: .max) {}
-        output.write(tracker.tick(now: .distantFuture), now: Self.now)
+        repeat {
+            output.write(tracker.tick(now: .distantFuture), now: Self.now)
+        } while tracker.owesEnds(at: .distantFuture)
         do throws(KernelError) {
-            var connections = try ConntrackTable()
-            let present = try connections.dump().map(Connection.init)
-            output.write(tracker.reconcile(present, for: .continuation, at: Self.now), now: Self.now)
+            try continueFlows()
         } catch {
             journal.log(.warning, "the flows cannot be listed: \(error)", id: "conntrack")
         }
@@ -188,6 +188,25 @@ actor FlowObserver {
         tracker.addWaiting(to: &waiting)
         output.addWaiting(to: &waiting)
         return waiting
+    }
+
+    /// A dump for everybody's C, read here and now.
+    private func continueFlows() throws(KernelError) {
+        var connections = try ConntrackTable()
+        var piece: [Connection] = []
+        func take() {
+            var records: [FlowRecord] = []
+            tracker.listed(piece, for: .continuation, at: Self.now, into: &records)
+            output.write(records, now: Self.now)
+            piece.removeAll(keepingCapacity: true)
+        }
+        tracker.beginDump()
+        try connections.dump { entry in
+            piece.append(Connection(entry))
+            if piece.count >= Self.piece { take() }
+        }
+        take()
+        tracker.endDump(at: Self.now)
     }
 
     // MARK: What comes in
@@ -333,7 +352,7 @@ actor FlowObserver {
             droppedSinceComparison += overrun
             beginDump(.comparison)
         }
-        output.write(tracker.tick(now: now), now: now)
+        endOverdue(now: now)
         tellUnwritten(now: now)
         let settings = tracker.attributor.policy.configuration.settings.flowLogs
         let due = clock.due(at: now, interval: UInt64(max(settings.interval.components.seconds, 1)))
@@ -343,6 +362,13 @@ actor FlowObserver {
         if due.neighbours { learnAddresses() }
         if due.interval, packetReader == nil { reopenPacketLog() }
         output.tick(now: now)
+    }
+
+    /// Some thousand ends at a time, between which the queue does whatever else it is asked.
+    private func endOverdue(now: Timestamp) {
+        output.write(tracker.tick(now: now), now: now)
+        guard tracker.owesEnds(at: now) else { return }
+        executor.queue.async { [self] in assumeIsolated { $0.endOverdue(now: now) } }
     }
 
     /// Bytes of lines that the next run may have to read after a sudden end.

@@ -29,6 +29,37 @@ extension Connection {
     }
 }
 
+extension LiveConnection {
+    init(_ entry: ConntrackEntry) {
+        let hasPorts = entry.protocol.hasPorts
+        self.init(
+            connection: Connection(entry),
+            askedFor: End(
+                address: entry.original.destination, port: hasPorts ? entry.original.destinationPort : nil),
+            answered: End(address: entry.reply.destination, port: hasPorts ? entry.reply.destinationPort : nil),
+            state: entry.tcpState?.name ?? (entry.status.contains(.seenReply) ? "REPLIED" : "UNREPLIED"),
+            timeout: entry.timeout, start: entry.start.map(Timestamp.init(nanoseconds:)))
+    }
+}
+
+extension ConntrackEntry.TCPState {
+    /// As `conntrack -L` prints it.
+    fileprivate var name: String {
+        switch self {
+        case .none: "NONE"
+        case .synSent: "SYN_SENT"
+        case .synReceived: "SYN_RECV"
+        case .established: "ESTABLISHED"
+        case .finWait: "FIN_WAIT"
+        case .closeWait: "CLOSE_WAIT"
+        case .lastAck: "LAST_ACK"
+        case .timeWait: "TIME_WAIT"
+        case .close: "CLOSE"
+        case .synSent2: "SYN_SENT2"
+        }
+    }
+}
+
 extension JudgedPacket {
     /// Nil for a packet that is cut before its addresses.
     /// - Parameter mark: what its prefix says.

@@ -1,6 +1,7 @@
 import FlowLog
 import NSGCompiler
 import NSGModel
+import NetworkTypes
 
 /// What an attributor has worked out under the present policy. Each part is forgotten where it grows beyond reason.
 struct KnownSides: Sendable {
@@ -15,6 +16,14 @@ struct KnownSides: Sendable {
         var attribution: Attribution
     }
 
+    /// All that tells where a connection passes whose packet nobody saw.
+    struct Before: Hashable {
+        var label: UInt128
+        /// Nil where it is no bound interface's.
+        var source: IPAddress?
+        var destination: IPAddress?
+    }
+
     struct Denial: Hashable {
         var devices: Devices
         var slot: LabelSlot
@@ -25,6 +34,7 @@ struct KnownSides: Sendable {
 
     var sides: [Devices: [Attributor.Side]] = [:]
     var ways: [Way: FlowWay] = [:]
+    var waysBefore: [Before: FlowWay] = [:]
     var denials: [Denial: LoggedSide] = [:]
     var shared: [SideFacts: LoggedSide] = [:]
     static let most = 65_536
@@ -65,6 +75,17 @@ extension Attributor {
 
     /// What records say of a connection that an earlier run of the daemon recorded the beginning of.
     mutating func way(ofKnownBefore flow: FlowTuple, label: UInt128) -> FlowWay {
+        let key = KnownSides.Before(
+            label: label, source: bindingsByAddress[flow.source] == nil ? nil : flow.source,
+            destination: bindingsByAddress[flow.destination] == nil ? nil : flow.destination)
+        if let way = known.waysBefore[key] { return way }
+        let way = findWay(ofKnownBefore: flow, label: label)
+        if known.waysBefore.count >= KnownSides.most { known.waysBefore = [:] }
+        known.waysBefore[key] = way
+        return way
+    }
+
+    private mutating func findWay(ofKnownBefore flow: FlowTuple, label: UInt128) -> FlowWay {
         let sides = sides(of: flow, label: label)
         let device = { (side: DeviceSide) in sides.first { $0.side == side }?.interface.device }
         let key = KnownSides.Way(

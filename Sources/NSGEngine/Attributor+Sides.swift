@@ -18,7 +18,7 @@ extension Attributor {
         }
     }
 
-    private func side(_ side: DeviceSide, of binding: Binding) -> Side {
+    func side(_ side: DeviceSide, of binding: Binding) -> Side {
         Side(interface: interface(of: binding), direction: binding.direction(at: side), side: side)
     }
 
@@ -109,7 +109,7 @@ extension Attributor {
     }
 
     /// The interfaces that have the flow's address on their own side.
-    private func owners(of flow: FlowTuple, _ direction: Direction) -> [Binding] {
+    func owners(of flow: FlowTuple, _ direction: Direction) -> [Binding] {
         bindingsByAddress[direction == .inbound ? flow.destination : flow.source] ?? []
     }
 }

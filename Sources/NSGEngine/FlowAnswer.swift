@@ -107,7 +107,8 @@ extension Policy {
         ])
     }
 
-    private func networkInterface(_ target: FlowQuery.Target) throws(FlowQuery.Problem) -> ResourceID {
+    /// The only one that a question can mean.
+    func networkInterface(_ target: FlowQuery.Target) throws(FlowQuery.Problem) -> ResourceID {
         let interfaces = estate.networkInterfaces
         let asked: String
         let found: [ResourceID]

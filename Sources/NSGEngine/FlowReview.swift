@@ -7,12 +7,9 @@ package import NetworkTypes
 /// Which live flows a change of policy ends (S6): those of security groups with `flushConnection` on whose rules have
 /// changed, or that had it off until now, if the policy as a whole refuses them. All others live on (S5).
 package struct FlowReview: Sendable {
-    private let attributor: Attributor
+    private var finder: PassageFinder
     /// Directions of the bound interfaces at which such a group stands.
     private let changed: [ResourceID: Set<Direction>]
-    private let localAddresses: Set<IPAddress>
-    /// Of flows that no bound interface's address tells: flows share labels, and the search goes over all bindings.
-    private var tellings: [Attributor.LabelSide: Binding?] = [:]
 
     /// Nil where no flow needs to be looked at. O(rules of the groups with `flushConnection` on bound interfaces).
     /// - Parameters:
@@ -35,47 +32,18 @@ package struct FlowReview: Sendable {
         }
         guard !changed.isEmpty else { return nil }
         self.changed = changed
-        self.localAddresses = localAddresses
-        attributor = Attributor(policy: after)
+        finder = PassageFinder(Attributor(policy: after), localAddresses: localAddresses)
     }
 
     /// Where a flow that ends is judged, in its original direction, as a first packet would be, another's address (S13)
     /// included; nil for one that goes on. What the platform lets pass stays. O(rules of the lists on its way).
     package mutating func refusal(of connection: Connection) -> [Passage]? {
         if connection.isClosed { return nil }
-        let isForwarded = isForwarded(connection.flow)
-        let passages = passages(of: connection).map { Passage($0.interface, $0.direction, isForwarded: isForwarded) }
+        let passages = finder.passages(of: connection)
         guard passages.contains(where: { changed[$0.interface]?.contains($0.direction) ?? false }),
-            !attributor.policy.allows(connection.flow, at: passages)
+            !finder.attributor.policy.allows(connection.flow, at: passages)
         else { return nil }
         return passages
-    }
-
-    private func isForwarded(_ flow: FlowTuple) -> Bool {
-        !localAddresses.contains(flow.source) && !localAddresses.contains(flow.destination)
-            && !flow.destination.isForSeveral
-    }
-
-    private mutating func passages(of connection: Connection) -> [Passage] {
-        guard let label = connection.label, FlowLabel.isDecided(label) else {
-            return attributor.passages(ofUnlabelled: connection.flow)
-        }
-        return attributor.passages(ofLive: connection.flow, label: label) { side in
-            if let known = tellings[side] { return known }
-            let binding = attributor.onlyBinding(told: side)
-            tellings[side] = .some(binding)
-            return binding
-        }
-    }
-}
-
-extension IPAddress {
-    /// Multicast and the limited broadcast, which this machine receives itself and does not route on.
-    fileprivate var isForSeveral: Bool {
-        switch self {
-        case .v4(let address): Exemption.isMulticast(address) || address.value == .max
-        case .v6(let address): address.value >> 120 == 0xff
-        }
     }
 }
 

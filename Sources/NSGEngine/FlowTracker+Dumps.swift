@@ -33,21 +33,20 @@ extension FlowTracker {
     ) {
         for connection in connections {
             let key = connection.key
-            if endedSinceDump?.contains(key) ?? false { continue }
-            guard var flow = flows[key] else {
+            if let ended = endedSinceDump, !ended.isEmpty, ended.contains(flows.fingerprint(key)) { continue }
+            guard let slot = flows.slot(of: key) else {
                 appeared(connection, key, for: purpose)
                 continue
             }
-            found(key)
-            let isFirst = flow.dump != dumpNumber
-            flow.dump = dumpNumber
-            flows[key] = flow
-            guard purpose == .continuation, isFirst, !flow.way.sides.isEmpty else { continue }
-            let told = reported[key] ?? .zero
+            flows[miss: slot] = 0
+            let isFirst = flows[dump: slot] != dumpNumber
+            flows[dump: slot] = dumpNumber
+            guard purpose == .continuation, isFirst, !flows.way(slot).sides.isEmpty else { continue }
+            let told = flows[told: slot] ?? .zero
             append(
-                .continued(connection.totals.map { .counted($0.increment(since: told)) } ?? .uncounted), of: flow, key,
+                .continued(connection.totals.map { .counted($0.increment(since: told)) } ?? .uncounted), of: slot,
                 at: time, total: connection.totals, to: &records)
-            reported[key] = connection.totals
+            flows[told: slot] = connection.totals
         }
     }
 
@@ -57,23 +56,23 @@ extension FlowTracker {
             !hasEndedEarly(connection)
         else { return }
         guard case .start(let told) = purpose else {
-            flows[key] = TrackedFlow(way: attributor.silentWay(label: label), dump: dumpNumber)
+            follow(key, attributor.silentWay(label: label))
             return
         }
-        let way = attributor.way(ofKnownBefore: connection.flow, label: label)
-        flows[key] = TrackedFlow(way: way, dump: dumpNumber)
+        guard let slot = follow(key, attributor.way(ofKnownBefore: connection.flow, label: label)) else { return }
         switch told {
-        case .all: reported[key] = connection.totals
-        case .some(let totals): reported[key] = totals[key]
+        case .all: flows[told: slot] = connection.totals
+        case .some(let totals): flows[told: slot] = totals[key]
         }
     }
 
     /// The dump is complete: what it did not have has ended.
     package mutating func endDump(at time: Timestamp) {
-        let gone = flows.filter { $0.value.dump != dumpNumber }
-        for (key, flow) in gone {
-            if flow.way.sides.isEmpty { flows[key] = nil } else { miss(key, at: time) }
+        var recorded: [FlowTable.Slot] = []
+        for slot in flows.slots(notIn: dumpNumber) {
+            if flows.way(slot).sides.isEmpty { forget(slot) } else { recorded.append(slot) }
         }
+        miss(recorded, at: time)
         endedSinceDump = nil
     }
 

@@ -9,28 +9,25 @@ import NSGModel
 /// ended: sometimes before the packet comes, which waits in a batch while its peer may refuse the connection.
 package struct FlowTracker: Sendable {
     package var attributor: Attributor
-    var flows: [FlowKey: TrackedFlow] = [:]
-    /// Totals that records have told of, where they have told of any.
-    var reported: [FlowKey: FlowCounters] = [:]
+    /// Connections that every list allowed, each from its first packet until the kernel forgets it.
+    var flows = FlowTable()
     /// Flows as rules saw them, where that is not as conntrack does.
-    private var loggedFlows: [FlowKey: FlowTuple] = [:]
+    private var loggedFlows: [FlowTable.Slot: FlowTuple] = [:]
     private var earlyEnds = EarlyEnds()
-    /// Connections that a dump did not have, and whose end no event has told yet; in the order of the dumps.
-    private var missed: [(key: FlowKey, time: Timestamp)] = []
-    private var missedAt: [FlowKey: Timestamp] = [:]
+    private var missed = MissedFlows()
     private var refusedFurtherOn: [RefusedKey: RefusedTail] = [:]
     /// First packets that no record has told of yet, of connections older than the first policy: each of their packets
     /// is one.
     private var judgedAgain: [FlowKey: UInt64] = [:]
-    /// See `TrackedFlow.dump`.
+    /// See `FlowRows.Row.dump`.
     var dumpNumber: UInt8 = 0
-    /// While a dump is read, what has ended since it began, and may be in it.
-    var endedSinceDump: Set<FlowKey>?
+    /// While a dump is read, what has ended since it began, and may be in it; by `FlowTable.fingerprint(_:)`.
+    var endedSinceDump: Set<UInt64>?
     let limits: Limits
 
     /// Bounds of what is remembered.
     package struct Limits: Sendable {
-        /// Some hundred bytes each.
+        /// See `FlowTable` for what each takes.
         package var flows = 1_000_000
         package var waiting = 65_536
         /// How long the end of a connection waits for its packet.
@@ -38,6 +35,8 @@ package struct FlowTracker: Sendable {
         /// How long a connection that a dump did not have waits for the event of its end, which has its totals: the
         /// kernel leaves out what has expired, and usually collects it within a minute (`GC_SCAN_INTERVAL_MAX`).
         package var collection: UInt64 = 65_000_000_000
+        /// How many of these end at a tick.
+        package var endsAtOnce = 1024
         package init() {}
     }
 
@@ -63,11 +62,7 @@ package struct FlowTracker: Sendable {
     package var liveFlows: Int { flows.count }
 
     /// The numbers that flows carry, which must not be given to other rules.
-    package var numbersInUse: Set<RuleNumber> {
-        var labels: Set<UInt128> = []
-        for flow in flows.values { if let label = flow.way.label { labels.insert(label) } }
-        return Set(labels.flatMap(FlowLabel.numbers(of:)))
-    }
+    package var numbersInUse: Set<RuleNumber> { Set(flows.labels.flatMap(FlowLabel.numbers(of:))) }
 
     // MARK: Judged packets
 
@@ -94,7 +89,7 @@ package struct FlowTracker: Sendable {
     package func addWaiting(to tally: inout DecisionTally) {
         for tail in refusedFurtherOn.values { tally.add(tail.side, tail.packets - 1) }
         for (key, count) in judgedAgain {
-            for side in flows[key]?.way.sides ?? [] { tally.add(side, count) }
+            for side in flows.slot(of: key).map({ flows.way($0).sides }) ?? [] { tally.add(side, count) }
         }
     }
 
@@ -107,16 +102,14 @@ package struct FlowTracker: Sendable {
             entry: packet.entryDevice, exit: packet.exitDevice, label: connection.label, flow: packet.flow)
         guard !way.sides.isEmpty else { return false }
         let key = connection.key
-        var flow = TrackedFlow(way: way, dump: dumpNumber)
-        if let present = flows[key], present.way.sides.first?.facts.attribution == .packet {
-            // It is older than the first policy, so that it has no label, and is judged again with each packet (S4).
-            if connection.label == nil {
-                guard judgedAgain[key] != nil || judgedAgain.count < limits.waiting else { return true }
-                judgedAgain[key, default: 0] += 1
-                for side in present.way.sides { tally.add(side) }
-                return true
-            }
-            flow.predecessors = present.predecessors &+ 1
+        let present = flows.slot(of: key)
+        let isFollowing = present.map { flows.way($0).sides.first?.facts.attribution == .packet } ?? false
+        // It is older than the first policy, so that it has no label, and is judged again with each packet (S4).
+        if let present, isFollowing, connection.label == nil {
+            guard judgedAgain[key] != nil || judgedAgain.count < limits.waiting else { return true }
+            judgedAgain[key, default: 0] += 1
+            for side in flows.way(present).sides { tally.add(side) }
+            return true
         }
         for side in way.sides {
             records.append(
@@ -127,10 +120,21 @@ package struct FlowTracker: Sendable {
             return true
         }
         // Beyond the limit it is told that flows begin, and no more.
-        guard flows.count < limits.flows || flow.predecessors > 0 else { return true }
-        flows[key] = flow
-        if packet.flow != connection.flow { loggedFlows[key] = packet.flow }
+        guard let slot = present ?? follow(key, way) else { return true }
+        if present != nil {
+            flows.setWay(way, slot)
+            flows[dump: slot] = dumpNumber
+            let before = flows[predecessors: slot]
+            flows[predecessors: slot] = isFollowing ? min(before, .max - 1) + 1 : 0
+        }
+        if packet.flow != connection.flow { loggedFlows[slot] = packet.flow }
         return true
+    }
+
+    /// Nil where there are too many.
+    @discardableResult
+    mutating func follow(_ key: FlowKey, _ way: FlowWay) -> FlowTable.Slot? {
+        flows.count < limits.flows ? flows.insert(key, way, dump: dumpNumber) : nil
     }
 
     /// Where the packet's connection is not known, as it was over when it was asked for, the evaluator says which rules
@@ -200,44 +204,47 @@ package struct FlowTracker: Sendable {
     /// The kernel has forgotten a connection.
     package mutating func ended(_ connection: Connection, at time: Timestamp, into records: inout [FlowRecord]) {
         let key = connection.key
-        endedSinceDump?.insert(key)
-        let found = flows.index(forKey: key)
-        guard let index = found, !flows[index].value.way.sides.isEmpty else {
+        endedSinceDump?.insert(flows.fingerprint(key))
+        let found = flows.slot(of: key)
+        guard let slot = found, !flows.way(slot).sides.isEmpty else {
             // Nobody's here, or refused by its peer, say: its packet is on the way.
-            if let found { flows.remove(at: found) }
+            if let found { forget(found) }
             earlyEnds.add(
                 EarlyEnds.End(id: key.id, totals: connection.totals, time: time), of: connection.flow,
                 limit: limits.waiting)
             return
         }
-        var flow = flows[index].value
-        if flow.predecessors > 0 {
-            flow.predecessors -= 1
-            flows.values[index] = flow
+        end(slot, connection.totals, at: time, into: &records)
+        if flows[predecessors: slot] > 0 {
+            flows[predecessors: slot] -= 1
+            flows[told: slot] = nil
+            flows[miss: slot] = 0
         } else {
-            flows.remove(at: index)
+            forget(slot)
         }
-        end(flow, key, connection.totals, at: time, into: &records)
     }
 
     private mutating func end(
-        _ flow: TrackedFlow, _ key: FlowKey, _ totals: FlowCounters?, at time: Timestamp,
-        into records: inout [FlowRecord]
+        _ slot: FlowTable.Slot, _ totals: FlowCounters?, at time: Timestamp, into records: inout [FlowRecord]
     ) {
-        if !missedAt.isEmpty { missedAt[key] = nil }
-        let told = reported.isEmpty ? nil : reported.removeValue(forKey: key)
+        let told = flows[told: slot]
         let traffic = totals.map { Traffic.counted(told.map($0.increment(since:)) ?? $0) } ?? .uncounted
-        append(.ended(traffic), of: flow, key, at: time, to: &records)
-        if flow.predecessors == 0, !loggedFlows.isEmpty { loggedFlows[key] = nil }
+        append(.ended(traffic), of: slot, at: time, to: &records)
+    }
+
+    mutating func forget(_ slot: FlowTable.Slot) {
+        if !loggedFlows.isEmpty { loggedFlows[slot] = nil }
+        flows.remove(slot)
     }
 
     mutating func append(
-        _ change: FlowChange, of flow: TrackedFlow, _ key: FlowKey, at time: Timestamp, total: FlowCounters? = nil,
+        _ change: FlowChange, of slot: FlowTable.Slot, at time: Timestamp, total: FlowCounters? = nil,
         to records: inout [FlowRecord]
     ) {
-        let tuple = (loggedFlows.isEmpty ? nil : loggedFlows[key]) ?? key.flow
+        let key = flows.key(slot)
+        let tuple = (loggedFlows.isEmpty ? nil : loggedFlows[slot]) ?? key.flow
         let repeats = judgedAgain.isEmpty ? 0 : judgedAgain.removeValue(forKey: key) ?? 0
-        for side in flow.way.sides {
+        for side in flows.way(slot).sides {
             records.append(
                 FlowRecord(
                     time: time, side: side, flow: tuple, change: change, flowID: key.id, repeats: repeats, total: total)
@@ -252,32 +259,33 @@ package struct FlowTracker: Sendable {
         earlyEnds.contains(connection.flow, id: connection.id)
     }
 
-    mutating func found(_ key: FlowKey) {
-        if !missedAt.isEmpty { missedAt[key] = nil }
+    /// A dump did not have them: they have ended, and the events of that may be on their way, or lost
+    /// (`Limits.collection`).
+    mutating func miss(_ slots: [FlowTable.Slot], at time: Timestamp) {
+        let fresh = slots.filter { flows[miss: $0] == 0 }
+        guard !fresh.isEmpty else { return }
+        let number = missed.add(fresh, at: time)
+        for slot in fresh { flows[miss: slot] = number }
     }
 
-    /// A dump did not have it: it has ended, and the event of that may be on its way, or lost (`Limits.collection`).
-    mutating func miss(_ key: FlowKey, at time: Timestamp) {
-        guard missedAt[key] == nil else { return }
-        missedAt[key] = time
-        missed.append((key, time))
-    }
-
-    /// Ends the connections that a dump did not have and whose end no event has told in time. What they carried since
-    /// their last record nobody knows.
+    /// Ends connections that a dump did not have and whose end no event has told in time. What they carried since their
+    /// last record nobody knows.
     private mutating func endMissed(now: Timestamp, into records: inout [FlowRecord]) {
-        let overdue = missed.prefix { $0.time.nanoseconds + limits.collection <= now.nanoseconds }
-        guard !overdue.isEmpty else { return }
-        missed.removeFirst(overdue.count)
-        for (key, time) in overdue where missedAt[key] == time {
-            guard let flow = flows.removeValue(forKey: key) else { continue }
-            end(flow, key, nil, at: time, into: &records)
+        var left = limits.endsAtOnce
+        while left > 0, let next = missed.take(at: now, patience: limits.collection) {
+            guard flows.isPresent(next.slot), flows[miss: next.slot] == next.number else { continue }
+            end(next.slot, nil, at: next.time, into: &records)
+            forget(next.slot)
+            left -= 1
         }
     }
 
+    /// Whether there is more to end than a tick does: another may follow at once.
+    package func owesEnds(at now: Timestamp) -> Bool { missed.isAnyDue(at: now, patience: limits.collection) }
+
     // MARK: Time
 
-    /// Gives up waiting where it took too long. To be called about once a second.
+    /// Gives up waiting where it took too long. To be called about once a second, and again while `owesEnds`.
     package mutating func tick(now: Timestamp) -> [FlowRecord] {
         var records: [FlowRecord] = []
         earlyEnds.forget(before: now, patience: limits.patience)

@@ -51,7 +51,7 @@ enum StatusVerb {
         for problem in status["problems"]?.array ?? [] { Output.line("PROBLEM: \(problem.string ?? "")") }
         Output.line(
             """
-            Flows      \(number(["flows"])) live, \(number(["flowsEnded"])) ended by flushConnection
+            Flows      \(number(["flows"])) live, \(number(["flowsEnded"])) ended by flushConnection and flows end
             Decisions  \(number(["decisions", "total"])), in the log \(number(["decisions", "logged"]))
             Losses     \(number(["losses", "packetCopies"])) decisions, \(number(["losses", "logRecords"])) log records, \
             \(number(["losses", "conntrackEvents"])) overruns of conntrack events

@@ -82,6 +82,27 @@ struct Verb: Sendable {
                 """,
             options: ["--merged"], mostOperands: 2, run: ServiceTagsVerb.run),
         Verb(
+            name: "flows",
+            usage:
+                "flows [end] [--nic NIC] [--rule RULE] [--peer IP|PREFIX] [--protocol P] [--would-now-deny] [--watch | --yes]",
+            summary: "live connections with the rules that let them in; ends them",
+            details: """
+                Lists what the kernel tracks at the bound interfaces, a line for each interface that a connection passes. Packets
+                and bytes are those of the side that opened it / of the other. RULE is a rule's name, or GROUP/RULE; the peer is the side that is
+                not the NIC. --would-now-deny lists connections that live on although the present policy would refuse them.
+                --limit N lists no more than N lines. --watch draws the list every two seconds, the busiest first.
+                flows end ends the connections that the filters choose: it shows them and asks, unless --yes is given. No packet
+                of either side goes on with them; a connection that is opened anew is judged by the rules.
+                """,
+            example: """
+                nsgctl flows --nic web1 --peer 203.0.113.0/24
+                         nsgctl flows --would-now-deny
+                         nsgctl flows end --nic web1 --rule AllowSsh
+                """,
+            options: [
+                "--nic", "--rule", "--peer", "--protocol", "--would-now-deny", "--limit", "--watch", "--yes",
+            ], mostOperands: 1, run: FlowsVerb.run),
+        Verb(
             name: "log", usage: "log [--follow] [--denied] [--nic NIC] | log verify",
             summary: "flow records, and whether all are there",
             details: """

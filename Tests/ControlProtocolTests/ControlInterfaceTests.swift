@@ -30,7 +30,9 @@ struct ControlInterfaceTests {
         arguments: ControlInterface.Method.allCases
     )
     func access(method: ControlInterface.Method) {
-        #expect((method.access == .change) == [.reload, .flush, .updateServiceTags, .capture].contains(method))
+        #expect(
+            (method.access == .change)
+                == [.reload, .flush, .endFlows, .updateServiceTags, .capture].contains(method))
     }
 
     @Test(

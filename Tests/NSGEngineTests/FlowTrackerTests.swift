@@ -246,6 +246,24 @@ struct FlowTrackerTests {
         #expect(records.isEmpty)
     }
 
+    @Test("of many that are missed some end at a tick, and the next may follow at once (F1)")
+    mutating func endsInPieces() throws {
+        var limits = FlowTracker.Limits()
+        limits.endsAtOnce = 2
+        tracker = FlowTracker(attributor: Attributor(policy: policy), limits: limits)
+        for port in UInt16(1)...5 {
+            let other = try TwoMachines.flow(port: 80, from: port)
+            let connection = Connection(id: 7, flow: other, label: label, totals: nil, isClosed: false)
+            _ = tracker.judged(packet(.allowed, other, of: connection))
+        }
+        _ = tracker.reconcile([], for: .comparison, at: Timestamp(seconds: 300))
+        let later = Timestamp(seconds: 365)
+        #expect(!tracker.owesEnds(at: Timestamp(seconds: 364)) && tracker.owesEnds(at: later))
+        var counts: [Int] = []
+        while tracker.owesEnds(at: later), counts.count < 9 { counts.append(tracker.tick(now: later).count) }
+        #expect(counts == [4, 4, 2] && tracker.liveFlows == 0)
+    }
+
     @Test("an id that came again is another flow (F1)")
     mutating func resynchronises() throws {
         _ = tracker.judged(first())

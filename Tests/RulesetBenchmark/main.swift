@@ -2,6 +2,8 @@
 //     unshare -Urnm .build/release/RulesetBenchmark [interfaces [edits [paired]]]
 // or, of so many elements of a map of numbers:
 //     unshare -Urnm .build/release/RulesetBenchmark cells elements
+// or what a tracker of so many connections costs, which needs no namespace:
+//     .build/release/RulesetBenchmark flows [connections] [ipv6]
 
 import CShims
 import Glibc
@@ -41,6 +43,10 @@ func meminfo(_ key: String) -> Int {
 let arguments = CommandLine.arguments.dropFirst().compactMap { Int($0) }
 if CommandLine.arguments.contains("cells") {
     try CellBenchmark.run(arguments.first ?? 100_000)
+    exit(0)
+}
+if CommandLine.arguments.contains("flows") {
+    try FlowBenchmark.run(arguments.first ?? 1_000_000, isIPv6: CommandLine.arguments.contains("ipv6"))
     exit(0)
 }
 var policy = LargeRuleset()
