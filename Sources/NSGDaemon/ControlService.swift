@@ -14,6 +14,7 @@ import SystemServices
 struct ControlService: ControlHandler {
     let enforcer: Enforcer
     let observer: FlowObserver
+    let analytics: TrafficAnalytics
     let status: StatusReport
     let permissions: ControlPermissions
     let options: DaemonOptions
@@ -30,6 +31,7 @@ struct ControlService: ControlHandler {
         case .reload: reload(reply)
         case .log: log(call, reply)
         case .verifyLog: verifyLog(reply)
+        case .traffic: traffic(call.parameters, reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)
@@ -39,7 +41,7 @@ struct ControlService: ControlHandler {
         }
     }
 
-    private func onObserver(
+    func onObserver(
         _ reply: ReplyStream, _ work: @escaping @Sendable (ReplyStream, isolated FlowObserver) -> Void
     ) {
         observer.executor.queue.async { observer.assumeIsolated { work(reply, $0) } }

@@ -12,6 +12,7 @@ import SystemServices
 /// What `status` answers.
 struct StatusReport: Sendable {
     let enforcer: Enforcer
+    let analytics: TrafficAnalytics
     let startedAt: Timestamp
     let links: LinkSnapshot
 
@@ -76,6 +77,7 @@ struct StatusReport: Sendable {
         problems += policy.map { present.faults(of: $0.estate.bindings).map(\.message) } ?? []
         if let capture = report.losses.captureProblem { problems.append(capture) }
         if let writing = report.writeProblem { problems.append(writing) }
+        problems += analytics.problems
         return problems
     }
 }

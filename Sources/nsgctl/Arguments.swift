@@ -13,10 +13,11 @@ struct Arguments {
     private static let withValue: Set<String> = [
         "--config", "--state", "--logs", "--socket", "--output", "--nic", "--vm", "--direction", "--protocol",
         "--local",
-        "--remote", "--batch",
+        "--remote", "--batch", "--since", "--limit", "--html",
     ]
     private static let withoutValue: Set<String> = [
         "--help", "--version", "--stats", "--explain", "--exit-code", "--follow", "--denied", "--merged",
+        "--watch",
     ]
     private static let short = ["-o": "--output", "-h": "--help", "-f": "--follow"]
 
