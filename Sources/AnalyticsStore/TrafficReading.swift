@@ -56,7 +56,8 @@ struct TrafficReading: ~Copyable {
     private static let inPeriod = "t.start > ?1 - 86400 AND t.start + t.length > ?1"
 
     private func choose() throws(StoreError) {
-        try database.run("CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY, direction, status, nsg, rule, rule_type, nic)")
+        try database.run(
+            "CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY, direction, status, nsg, rule, rule_type, nic)")
         var statement = try database.prepare(
             """
             INSERT INTO chosen SELECT id, direction, status, nsg, rule, rule_type, nic FROM side

@@ -13,7 +13,8 @@ package struct TrafficIntervals: Hashable, Sendable {
     }
 
     func interval(of side: TrafficSide) -> UInt64 {
-        let stated = side.rule.flatMap { resources[$0.group] } ?? side.interface.virtualNetwork.flatMap { resources[$0] }
+        let stated =
+            side.rule.flatMap { resources[$0.group] } ?? side.interface.virtualNetwork.flatMap { resources[$0] }
         return max(stated ?? byDefault, 1)
     }
 }

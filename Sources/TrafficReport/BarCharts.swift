@@ -14,7 +14,8 @@ struct TalkerChart {
             let source = name("\(talker.source)", talker.sourceName)
             let destination = name("\(talker.destination)", talker.destinationName)
             let denied = talker.denied > 0 ? " · \(Figures.short(talker.denied)) denied" : ""
-            let flows = "\(Figures.short(talker.flows)) flow\(talker.flows == 1 ? "" : "s")\(denied) · \(talker.flowType)"
+            let flows =
+                "\(Figures.short(talker.flows)) flow\(talker.flows == 1 ? "" : "s")\(denied) · \(talker.flowType)"
             drawing.text(0, y + 15, "\(source) → \(destination)", "label")
             drawing.text(Drawing.width, y + 15, flows, "note", .end)
             drawing.rectangle(0, y + 22, 890, 12, "track", radius: 3)

@@ -14,7 +14,9 @@ package enum Figures {
     }
 
     /// `950`, `1.2k`, `34M`: three places at most.
-    package static func short(_ value: UInt64) -> String { scaled(value, by: 1000, ["", "k", "M", "G", "T", "P", "E"]) }
+    package static func short(_ value: UInt64) -> String {
+        scaled(value, by: 1000, ["", "k", "M", "G", "T", "P", "E"])
+    }
 
     /// `950 B`, `1.2 KiB`
     package static func bytes(_ value: UInt64) -> String {

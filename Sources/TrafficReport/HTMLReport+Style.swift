@@ -3,7 +3,7 @@ extension HTMLReport {
     static let style = """
         :root {
           --ground: #f4f5f7; --panel: #ffffff; --ink: #14171c; --soft: #525a66; --faint: #dfe3e8; --track: #eef0f3;
-          --allowed: #2468b8; --denied: #d4541b; --on-dark: #ffffff; --notice: #fdf0e3; --notice-edge: #d4541b;
+          --allowed: #2468b8; --denied: #d4541b; --on-dark: #14171c; --notice: #fdf0e3; --notice-edge: #d4541b;
         }
         @media (prefers-color-scheme: dark) {
           :root {
@@ -24,9 +24,8 @@ extension HTMLReport {
         dd { margin: 0; overflow-wrap: anywhere; }
         section { background: var(--panel); border: 1px solid var(--faint); border-radius: 10px; padding: 22px 24px;
           margin-bottom: 18px; }
-        section.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 1px; padding: 0;
-          background: var(--faint); overflow: hidden; }
-        .tile { background: var(--panel); padding: 16px 20px; }
+        section.tiles { display: flex; flex-wrap: wrap; gap: 1px; padding: 0; background: var(--faint); overflow: hidden; }
+        .tile { flex: 1 1 160px; background: var(--panel); padding: 16px 20px; }
         .tile span { display: block; color: var(--soft); font-size: 13px; }
         .tile b { font-size: 25px; font-weight: 650; letter-spacing: -0.02em; font-variant-numeric: tabular-nums;
           white-space: nowrap; }

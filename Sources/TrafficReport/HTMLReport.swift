@@ -104,13 +104,14 @@ package struct HTMLReport {
     private func empty(_ text: String) -> String { "<p class=\"empty\">\(text)</p>\n" }
 
     private var timeline: String {
-        let step = Figures.duration(seconds: summary.timeline.step)
+        let isEmpty = summary.timeline.points.isEmpty
+        let step = isEmpty ? "" : ", a column for \(Figures.duration(seconds: summary.timeline.step))"
         let legend =
             "<p class=\"legend\"><span class=\"allowed\">allowed flows</span>"
             + "<span class=\"denied\">denied packets</span></p>\n"
         return section(
-            "Flows over time", "New flows and refused packets, a column for \(step). Times are UTC.",
-            summary.timeline.points.isEmpty
+            "Flows over time", "New flows and refused packets\(step). Times are UTC.",
+            isEmpty
                 ? empty("No traffic in this period.") : legend + TimelineChart(summary: summary).svg())
     }
 

@@ -8,13 +8,14 @@ import TrafficReport
 enum TopVerb {
     static func run(_ context: Context) throws(CommandFailure) -> ExitStatus {
         let arguments = context.arguments
-        let lists: [TrafficQuery.Part] = try arguments.operands.first.map { (name) throws(CommandFailure) in
-            let lists = TrafficTables.order
-            guard let list = lists.first(where: { $0.rawValue == name }) else {
-                throw usage("top \(name): there are \(lists.map(\.rawValue).joined(separator: ", "))")
-            }
-            return [list]
-        } ?? TrafficTables.order
+        let lists: [TrafficQuery.Part] =
+            try arguments.operands.first.map { (name) throws(CommandFailure) in
+                let lists = TrafficTables.order
+                guard let list = lists.first(where: { $0.rawValue == name }) else {
+                    throw usage("top \(name): there are \(lists.map(\.rawValue).joined(separator: ", "))")
+                }
+                return [list]
+            } ?? TrafficTables.order
         let since = arguments.value("--since") ?? "1h"
         _ = try Since.moment(since, now: Since.now)
         let limit = try context.limit(upTo: TrafficQuery.mostRows) ?? (lists.count == 1 ? 20 : 5)

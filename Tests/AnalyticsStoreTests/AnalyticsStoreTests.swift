@@ -101,7 +101,8 @@ struct AnalyticsStoreTests {
         try flows.add("203.0.113.9", "10.1.0.4", 443, count: 3, bytes: 300, to: "a")
         flows.batch.gaps = [
             GapRecord(
-                from: Timestamp(seconds: start), to: Timestamp(seconds: start + 60), missing: 4, reason: .captureOverrun)
+                from: Timestamp(seconds: start), to: Timestamp(seconds: start + 60), missing: 4, reason: .captureOverrun
+            )
         ]
         for _ in 0..<3 {
             var store = AnalyticsStore(path: folder.database)
@@ -170,7 +171,9 @@ struct AnalyticsStoreTests {
 
     @Test(
         "a file that is none of ours is put aside, and a new one begun",
-        arguments: ["no database at all, but long enough to be taken for one: " + String(repeating: "x", count: 8192), "short"])
+        arguments: [
+            "no database at all, but long enough to be taken for one: " + String(repeating: "x", count: 8192), "short",
+        ])
     func damage(text: String) throws {
         let folder = try Folder()
         try folder.write(text)

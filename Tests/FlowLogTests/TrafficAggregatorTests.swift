@@ -7,7 +7,8 @@ import Testing
 struct TrafficAggregatorTests {
     private func counted(_ packets: UInt64, _ bytes: UInt64) -> Traffic {
         .counted(
-            FlowCounters(packetsSent: packets, bytesSent: bytes, packetsReceived: packets + 1, bytesReceived: 2 * bytes))
+            FlowCounters(packetsSent: packets, bytesSent: bytes, packetsReceived: packets + 1, bytesReceived: 2 * bytes)
+        )
     }
 
     @Test("flows that differ in the source port alone are one row of their interval")
@@ -33,7 +34,9 @@ struct TrafficAggregatorTests {
         #expect(side.rule?.group == Fixture.subnetGroup, "a refused flow is the group's that refused it")
 
         // 14:03:02 lies in the ten minutes from 14:00.
-        let web = batch.rows.filter { !batch.sides[Int($0.key.side)].side.isDenied }.sorted { $0.key.start < $1.key.start }
+        let web = batch.rows.filter { !batch.sides[Int($0.key.side)].side.isDenied }.sorted {
+            $0.key.start < $1.key.start
+        }
         #expect(web.map { UInt64($0.key.start) } == [1_795_183_200, 1_795_183_800])
         let first = try #require(web.first)
         #expect(first.key.port == 443 && first.value.flows == 1 && first.value.completed == 2)
@@ -95,7 +98,9 @@ struct FlowTypeTests {
     private static func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0) } }
 
     private static let atlas: AddressAtlas = {
-        func network(_ id: ResourceID, _ space: [IPPrefix], peerings: [Peering] = [], further: [IPPrefix] = []) -> VirtualNetwork {
+        func network(_ id: ResourceID, _ space: [IPPrefix], peerings: [Peering] = [], further: [IPPrefix] = [])
+            -> VirtualNetwork
+        {
             VirtualNetwork(
                 id: id, guid: UUID(named: id.name), addressSpace: space,
                 subnets: [Subnet(id: id.child("subnets", "s"), prefixes: space)], peerings: peerings,
@@ -105,15 +110,18 @@ struct FlowTypeTests {
             id: Fixture.nic, networkSecurityGroup: nil,
             ipConfigurations: [
                 IPConfiguration(name: "ip", address: IPAddress("10.1.0.4"), subnet: near.child("subnets", "s"))
-            ], virtualMachine: ResourceID(subscription: "s", resourceGroup: "Lab", type: "virtualMachines", name: "web1"))
+            ],
+            virtualMachine: ResourceID(subscription: "s", resourceGroup: "Lab", type: "virtualMachines", name: "web1"))
         return AddressAtlas(
             Estate(
                 virtualNetworks: [
                     near: network(
                         near, prefixes("10.1.0.0/16", "fd00:1::/48"),
                         peerings: [
-                            Peering(name: "p", isOpen: true, remoteNetwork: peer, remotePrefixes: prefixes("10.2.0.0/16")),
-                            Peering(name: "q", isOpen: false, remoteNetwork: far, remotePrefixes: prefixes("10.3.0.0/16")),
+                            Peering(
+                                name: "p", isOpen: true, remoteNetwork: peer, remotePrefixes: prefixes("10.2.0.0/16")),
+                            Peering(
+                                name: "q", isOpen: false, remoteNetwork: far, remotePrefixes: prefixes("10.3.0.0/16")),
                         ], further: prefixes("192.168.0.0/16", "198.51.100.0/24")),
                     peer: network(peer, prefixes("10.2.0.0/16")),
                     // Overlaps with the first: not peered.

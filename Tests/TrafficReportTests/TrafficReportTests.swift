@@ -46,7 +46,8 @@ private func day() throws -> TrafficSummary {
         ("203.0.113.9", "10.1.0.4", "", "web1", "ExternalPublic", 1_610_612_736, 12),
         ("10.1.0.5", "20.60.1.1", "web2", "", "AzurePublic", 805_306_368, 0),
         ("fd00:1::5", "2001:db8:4321:8765:aaaa:bbbb:cccc:dddd", "web2", "", "ExternalPublic", 104_857_600, 0),
-        ("198.51.100.7", "10.1.0.5", "", "web2", "S2S", 15_728_640, 3), ("10.1.0.4", "10.1.0.5", "web1", "web2", "IntraVNet", 1, 0),
+        ("198.51.100.7", "10.1.0.5", "", "web2", "S2S", 15_728_640, 3),
+        ("10.1.0.4", "10.1.0.5", "web1", "web2", "IntraVNet", 1, 0),
     ]
     for (source, destination, one, other, type, bytes, denied) in pairs {
         summary.talkers.append(
@@ -77,7 +78,9 @@ private func day() throws -> TrafficSummary {
     summary.rules = [
         rule("AllowHttps", "Allow", priority: 100, hits: 41_220, flows: 40_100),
         rule("DenyAllInBound", "Deny", priority: 65500, hits: 9_412, flows: 9_400),
-        rule("AllowSqlFromWebTierOfTheOtherRegionAndTheBackupSite", "Allow", priority: 200, hits: 6_020, flows: 5_900, in: "database-of-record"),
+        rule(
+            "AllowSqlFromWebTierOfTheOtherRegionAndTheBackupSite", "Allow", priority: 200, hits: 6_020, flows: 5_900,
+            in: "database-of-record"),
         rule("AllowVnetOutBound", "Allow", priority: 65000, hits: 913, flows: 910, direction: .outbound),
         rule("OldSsh", "Allow", priority: nil, hits: nil, flows: 12),
     ]
@@ -94,7 +97,9 @@ private func day() throws -> TrafficSummary {
     return summary
 }
 
-private func page(_ summary: TrafficSummary, host: String = "edge-router-03", policy: String = "web, db on 3 interfaces") -> String {
+private func page(
+    _ summary: TrafficSummary, host: String = "edge-router-03", policy: String = "web, db on 3 interfaces"
+) -> String {
     HTMLReport(summary, host: host, policy: policy, version: "1.0", created: Timestamp(seconds: start + 86_460)).page
 }
 
@@ -142,11 +147,14 @@ struct TrafficReportTests {
         let page = page(try day())
         keep(page, "day")
         #expect(unbalanced(page) == [])
-        for word in ["http:", "https:", "<script", "url(", "@import", "src="] { #expect(!page.contains(word), "\(word)") }
+        for word in ["http:", "https:", "<script", "url(", "@import", "src="] {
+            #expect(!page.contains(word), "\(word)")
+        }
         #expect(page.contains("prefers-color-scheme: dark"))
         #expect(page.contains("40 decisions declared missing") && page.contains("capture overrun"))
         #expect(page.contains("7 of 21") && page.contains("never fired") && page.contains("AllowLegacyFtp"))
-        #expect(page.contains("The first 6 of 412 pairs") && page.contains("9 of 340 sources by 7 of 29 destination ports"))
+        #expect(
+            page.contains("The first 6 of 412 pairs") && page.contains("9 of 340 sources by 7 of 29 destination ports"))
         #expect(page.contains("2026-11-20 14:00 to 2026-11-21 14:00 UTC"))
     }
 
