@@ -59,7 +59,10 @@ let package = Package(
         tests("FlowLogTests", ["FlowLog", "NSGModel", "NetworkTypes", "JSONText"]),
 
         pure("TrafficReport", ["FlowLog", "NSGModel", "NetworkTypes", "JSONText"]),
-        tests("TrafficReportTests", ["TrafficReport", "FlowLog", "NetworkTypes", "JSONText"]),
+        tests(
+            "TrafficReportTests",
+            ["TrafficReport", "FlowLog", "NSGModel", "NetworkTypes", "JSONText", "ControlProtocol"]
+        ),
 
         pure(
             "NSGEngine",

@@ -34,6 +34,7 @@ enum AnalyticsSchema {
             bytes_sent INTEGER NOT NULL, bytes_received INTEGER NOT NULL,
             PRIMARY KEY (start, length, side, source, destination, protocol, port)
         ) WITHOUT ROWID;
+        CREATE TABLE interval (length INTEGER PRIMARY KEY);
         CREATE TABLE gap (
             begin INTEGER NOT NULL, end INTEGER NOT NULL, missing INTEGER NOT NULL, reason TEXT NOT NULL,
             nsg TEXT NOT NULL, rule TEXT NOT NULL
@@ -85,6 +86,7 @@ enum AnalyticsSchema {
         """
     static let addEndpoint = "INSERT INTO endpoint VALUES (NULL, ?1, ?2, ?3)"
     static let findEndpoint = "SELECT id FROM endpoint WHERE subnet = ?1 AND vm = ?2 AND nic = ?3"
+    static let addInterval = "INSERT OR IGNORE INTO interval VALUES (?1)"
     static let addGap = "INSERT INTO gap VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
     static let oldest = "SELECT start FROM traffic ORDER BY start LIMIT 1"
     /// Of one moment, so that no transaction is large.

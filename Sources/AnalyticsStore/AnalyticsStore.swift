@@ -23,7 +23,7 @@ package struct AnalyticsStore: ~Copyable {
         /// How long the questions of one summary may take.
         package var nanoseconds: UInt64
 
-        package init(bytes: UInt64 = 512 << 20, nanoseconds: UInt64 = 10_000_000_000) {
+        package init(bytes: UInt64 = 512 << 20, nanoseconds: UInt64 = 20_000_000_000) {
             self.bytes = bytes
             self.nanoseconds = nanoseconds
         }

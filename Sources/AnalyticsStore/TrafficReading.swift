@@ -25,12 +25,13 @@ struct TrafficReading: ~Copyable {
 
     private func summary() throws(StoreError) -> TrafficSummary {
         try choose()
-        guard var summary = try period() else {
+        guard let (period, length) = try period() else {
             var empty = TrafficSummary(from: query.since, to: query.since)
             if query.parts.contains(.gaps) { empty.gaps = try gaps() }
             return empty
         }
-        let step = step(over: summary.to.seconds - summary.from.seconds)
+        var summary = period
+        let step = step(over: summary.to.seconds - summary.from.seconds, of: length)
         try count(from: summary.from.seconds, step: step)
         summary.totals = try totals()
         if query.parts.contains(.talkers) { summary.talkers = try talkers() }
@@ -52,10 +53,14 @@ struct TrafficReading: ~Copyable {
 
     // MARK: What is looked at
 
-    /// Intervals last a day at most.
-    private static let inPeriod = "t.start > ?1 - 86400 AND t.start + t.length > ?1"
+    /// Rows of intervals that end after `?1`. Their key begins with `start`, so that the longest interval there is says
+    /// where to begin.
+    private static let inPeriod =
+        "t.start > ?1 - (SELECT max(length) FROM interval) AND t.start + t.length > ?1"
 
     private func choose() throws(StoreError) {
+        // Also what a sort may take in memory; the rest of it goes to a temporary file.
+        try database.run("PRAGMA cache_size = -65536")
         try database.run(
             "CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY, direction, status, nsg, rule, rule_type, nic)")
         var statement = try database.prepare(
@@ -67,23 +72,26 @@ struct TrafficReading: ~Copyable {
         try statement.run()
     }
 
-    private func period() throws(StoreError) -> TrafficSummary? {
+    /// What the rows cover, and the longest interval among them.
+    private func period() throws(StoreError) -> (summary: TrafficSummary, length: UInt64)? {
         var statement = try database.prepare(
-            "SELECT count(*), min(t.start), max(t.start + t.length) FROM traffic t JOIN chosen c ON c.id = t.side "
+            "SELECT count(*), min(t.start), max(t.start + t.length), max(t.length) FROM traffic t JOIN chosen c ON c.id = t.side "
                 + "WHERE \(Self.inPeriod)")
         statement.bind(1, query.since.seconds)
         guard try statement.next(), statement.number(0) > 0 else { return nil }
         defer { statement.reset() }
         let from = Timestamp(seconds: statement.count(1))
         // The interval that goes on ends now.
-        return TrafficSummary(from: from, to: max(from, min(Timestamp(seconds: statement.count(2)), now)))
+        let to = max(from, min(Timestamp(seconds: statement.count(2)), now))
+        return (TrafficSummary(from: from, to: to), statement.count(3))
     }
 
-    /// Seconds of a point: a round number, and the whole period where nobody wants a timeline.
-    private func step(over seconds: UInt64) -> UInt64 {
+    /// Seconds of a point: an interval or a round number above it, and the whole period where nobody wants a timeline.
+    private func step(over seconds: UInt64, of length: UInt64) -> UInt64 {
         let steps: [UInt64] = [60, 120, 300, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000]
         guard query.parts.contains(.timeline) else { return UInt64(UInt32.max) }
-        return steps.first { seconds / $0 < UInt64(query.points) } ?? UInt64(UInt32.max)
+        return ([length] + steps.filter { $0 > length }).first { seconds / max($0, 1) < UInt64(query.points) }
+            ?? UInt64(UInt32.max)
     }
 
     /// Each flow once, by what tells rows apart and the point of the timeline.

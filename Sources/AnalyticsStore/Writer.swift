@@ -72,6 +72,11 @@ struct Writer: ~Copyable {
     private mutating func addRows(of batch: TrafficBatch, _ atlas: AddressAtlas) throws(StoreError) {
         var ids: [Int64] = []
         for (side, _) in batch.sides { ids.append(try id(of: side)) }
+        var addInterval = try database.prepare(AnalyticsSchema.addInterval)
+        for interval in Set(batch.sides.map(\.interval)) {
+            addInterval.bind(1, interval)
+            try addInterval.run()
+        }
         // What an address is, seen from a network; most rows of a batch share theirs.
         var places: [Seen: AddressPlace] = [:]
         if endpoints.count > 65_536 { endpoints = [:] }

@@ -145,7 +145,7 @@ package struct TrafficAggregator: Sendable {
     }
 
     /// At most `capacity` rows of about 200 bytes wait: `isFull` tells when to take them early.
-    package init(intervals: TrafficIntervals = TrafficIntervals(), capacity: Int = 32_768) {
+    package init(intervals: TrafficIntervals = TrafficIntervals(), capacity: Int = 16_384) {
         self.intervals = intervals
         self.capacity = max(capacity, 1)
     }

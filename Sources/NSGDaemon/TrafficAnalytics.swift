@@ -63,6 +63,12 @@ actor TrafficAnalytics {
         executor.queue.async { [self] in assumeIsolated { $0.storeWaiting() } }
     }
 
+    /// Stores what could not be stored before.
+    nonisolated func tryAgain() {
+        guard inbox.withLock({ !$0.waiting.isEmpty }) else { return }
+        executor.queue.async { [self] in assumeIsolated { $0.storeWaiting() } }
+    }
+
     nonisolated func adopt(_ policy: Policy) {
         inbox.withLock { inbox in
             inbox.policy = policy
@@ -90,7 +96,7 @@ actor TrafficAnalytics {
 
     // MARK: Storing
 
-    /// What fails is tried again with the next batch.
+    /// What fails is tried again with the next batch, within a minute, and before a question.
     private func storeWaiting() {
         let places = currentPlaces()
         while let batch = inbox.withLock({ $0.waiting.first }) {
@@ -152,6 +158,7 @@ actor TrafficAnalytics {
     /// What the rows that are stored say, and what the policy in force and the kernel's counters know of the rules.
     func summary(_ query: TrafficQuery) throws(StoreError) -> TrafficSummary {
         defer { reportDamage() }
+        if inbox.withLock({ !$0.waiting.isEmpty }) { storeWaiting() }
         var summary = try store.summary(query, now: Self.now)
         let (policy, lost) = inbox.withLock { ($0.policy, $0.lost) }
         summary.rowsLost = lost

@@ -34,7 +34,9 @@ struct TrafficCollector {
     }
 
     mutating func tick(now: Timestamp) {
-        if now.seconds / Self.interval != handedOver.seconds / Self.interval { handOver(now: now) }
+        guard now.seconds / Self.interval != handedOver.seconds / Self.interval else { return }
+        if aggregator.isEmpty { analytics.tryAgain() }
+        handOver(now: now)
     }
 
     /// Before a question, so that the answer has what came until now.

@@ -9,8 +9,8 @@ package struct FlowLogResource: Hashable, Sendable {
     package var retentionDays: Int?
     /// `format.version`, 1 or 2, which Azure applies to logs of security groups; nil takes the default of the settings.
     package var version: Int?
-    /// Minutes of an interval of traffic analytics, `trafficAnalyticsInterval`: 10 or 60. Nil takes that of the settings;
-    /// also where Azure's own analytics are off.
+    /// Minutes of an interval of traffic analytics, `trafficAnalyticsInterval`: 10 or 60. Nil takes that of the
+    /// settings; also where Azure's own analytics are off.
     package var analyticsInterval: Int?
 
     package init(

@@ -18,8 +18,8 @@ func escaped(_ text: String) -> String {
     return result
 }
 
-/// A drawing that is put together shape by shape. Lengths are in its own units, of which it is `width` wide; it scales to
-/// the page. Colours come from the classes of `HTMLReport.style`.
+/// A drawing that is put together shape by shape. Lengths are in its own units, of which it is `width` wide; it scales
+/// to the page. Colours come from the classes of `HTMLReport.style`.
 struct Drawing {
     static let width = 1000.0
     let height: Double

@@ -75,6 +75,38 @@ struct DaemonAnalyticsTests {
         }
     }
 
+    @Test("on a full disk rows wait, status says so, and nothing else is disturbed (F5)")
+    func fullDisk() throws {
+        try TestNetwork.with(.guests("a", "b", rules: Self.rules)) { network in
+            let (a, b) = (network["a"], network["b"])
+            let state = "\(network.folder)/state"
+            try run(["mkdir", state])
+            try run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", state])
+            defer { _ = try? run(["umount", "-l", state]) }
+            let daemon = try network.startDaemon()
+            try Self.sends(a, b, 99, count: 5)
+            let denied = { try Self.top(daemon, "denied")["totals"]?["denied"]?.int }
+            #expect(try eventually(within: 10) { try denied() == 15 })
+
+            try run(["sh", "-c", "dd if=/dev/zero of=\(state)/fill bs=4k 2>/dev/null || true"])
+            for port in 1000..<1040 { try Self.sends(a, b, port, count: 1) }
+            let isTold = try eventually(within: 10) {
+                _ = try daemon.control("top")
+                let problems = try daemon.status()["problems"]?.array ?? []
+                return problems.contains { $0.string?.contains("traffic analytics are not stored") ?? false }
+            }
+            #expect(isTold, "\(daemon.journal)")
+            #expect(a.pings(b.address, expecting: true))
+            #expect(try eventually { try network.records().contains { $0["destinationPort"]?.int == 1039 } })
+
+            try run(["rm", "\(state)/fill"])
+            let isStored = try eventually(within: 10) { try denied() == 135 }
+            let (traffic, counters) = (try Self.top(daemon), try network.router.counters())
+            #expect(isStored, "\(traffic.text()) \(counters) \(daemon.journal)")
+            #expect(try daemon.status()["problems"]?.array == [])
+        }
+    }
+
     private static func expectLists(_ traffic: JSONValue, _ a: String, _ b: String) {
         let talkers = (traffic["talkers"]?.array ?? []).map { talker in
             "\(talker["source"]?.string ?? "") \(talker["destinationName"]?.string ?? "") "

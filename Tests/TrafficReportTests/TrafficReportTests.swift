@@ -1,3 +1,4 @@
+import ControlProtocol
 import FlowLog
 import Glibc
 import JSONText
@@ -135,9 +136,12 @@ struct TrafficReportTests {
     func roundTrip() throws {
         let summary = try day()
         #expect(TrafficSummary(try JSONValue(parsing: summary.json.text(), dialect: .json)) == summary)
+        let method = try #require(ControlInterface.definition.methods["Traffic"])
+        #expect(ControlInterface.definition.departure(of: ["traffic": summary.json], from: method.output) == nil)
         #expect(TrafficSummary(["from": "2026-11-20T14:00:00Z"]) == nil)
         let query = TrafficQuery(since: Timestamp(seconds: start), networkInterface: "web1", limit: 7, parts: [.rules])
         #expect(try TrafficQuery(query.json) == query)
+        #expect(ControlInterface.definition.departure(of: query.json, from: method.input) == nil)
         #expect(throws: TrafficQuery.Problem.self) { try TrafficQuery(["since": "yesterday"]) }
         #expect(try TrafficQuery(["since": "2026-11-20T14:00:00Z", "limit": 1_000_000]).limit == TrafficQuery.mostRows)
     }
