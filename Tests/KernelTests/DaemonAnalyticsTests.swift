@@ -19,6 +19,10 @@ struct DaemonAnalyticsTests {
         return try JSONValue(parsing: output, dialect: .json)["traffic"] ?? [:]
     }
 
+    private static func denied(_ daemon: DaemonUnderTest) throws -> Int {
+        try top(daemon, "denied")["totals"]?["denied"]?.int ?? -1
+    }
+
     private static func sends(_ machine: TestMachine, _ to: TestMachine, _ port: Int, count: Int) throws {
         try machine.ask(
             "flows",
@@ -85,8 +89,7 @@ struct DaemonAnalyticsTests {
             defer { _ = try? run(["umount", "-l", state]) }
             let daemon = try network.startDaemon()
             try Self.sends(a, b, 99, count: 5)
-            let denied = { try Self.top(daemon, "denied")["totals"]?["denied"]?.int }
-            #expect(try eventually(within: 10) { try denied() == 15 })
+            #expect(try eventually(within: 10) { try Self.denied(daemon) == 15 })
 
             try run(["sh", "-c", "dd if=/dev/zero of=\(state)/fill bs=4k 2>/dev/null || true"])
             for port in 1000..<1040 { try Self.sends(a, b, port, count: 1) }
@@ -100,16 +103,9 @@ struct DaemonAnalyticsTests {
             #expect(try eventually { try network.records().contains { $0["destinationPort"]?.int == 1039 } })
 
             try run(["rm", "\(state)/fill"])
-            var seen = ""
-            for _ in 0..<40 {
-                let count = try denied() ?? -1
-                seen += " \(count)"
-                if count == 135 { break }
-                usleep(50_000)
-            }
-            let problems = try daemon.status()["problems"]?.text() ?? ""
-            let whole = try Self.top(daemon)["totals"]?.text() ?? ""
-            #expect(seen.hasSuffix(" 135"), "\(seen) \(problems) \(whole) \(daemon.journal)")
+            let isStored = try eventually(within: 10) { try Self.denied(daemon) == 135 }
+            let (whole, count) = (try Self.top(daemon)["totals"]?.text() ?? "", try Self.denied(daemon))
+            #expect(isStored, "\(count): \(whole) \(daemon.journal)")
             #expect(try daemon.status()["problems"]?.array == [])
         }
     }
