@@ -128,8 +128,8 @@ struct Writer: ~Copyable {
             addGap.bind(2, gap.to.milliseconds)
             addGap.bind(3, gap.missing)
             addGap.bind(4, gap.reason.rawValue)
-            addGap.bind(5, gap.rule?.group.description ?? "")
-            addGap.bind(6, gap.rule?.name ?? "")
+            addGap.bind(5, gap.rule?.rule.group.description ?? "")
+            addGap.bind(6, gap.rule?.rule.name ?? "")
             try addGap.run()
         }
     }
