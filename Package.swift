@@ -58,6 +58,12 @@ let package = Package(
         pure("FlowLog", ["NSGModel", "NetworkTypes", "JSONText"]),
         tests("FlowLogTests", ["FlowLog", "NSGModel", "NetworkTypes", "JSONText"]),
 
+        pure("TrafficReport", ["FlowLog", "NSGModel", "NetworkTypes", "JSONText"]),
+        tests(
+            "TrafficReportTests",
+            ["TrafficReport", "FlowLog", "NSGModel", "NetworkTypes", "JSONText", "ControlProtocol"]
+        ),
+
         pure(
             "NSGEngine",
             [
@@ -79,6 +85,7 @@ let package = Package(
         library("CConntrack", pkgConfig: "libnetfilter_conntrack", debian: "libnetfilter-conntrack-dev"),
         library("CPcap", pkgConfig: "libpcap", debian: "libpcap-dev"),
         library("CSystemd", pkgConfig: "libsystemd", debian: "libsystemd-dev"),
+        library("CSQLite", pkgConfig: "sqlite3", debian: "libsqlite3-dev"),
         .target(name: "CShims"),
 
         rim("Netlink", ["CMnl", "CShims", "NetworkTypes"]),
@@ -86,6 +93,8 @@ let package = Package(
         rim("ConntrackKernel", ["CMnl", "CConntrack", "CShims", "Netlink", "NetworkTypes"]),
         rim("PacketLog", ["CPcap", "CMnl", "CShims", "ConntrackKernel", "Netlink", "NetworkTypes"]),
         rim("SystemServices", ["CSystemd", "CMnl", "CShims", "Netlink", "NSGConfig", "NetworkTypes"]),
+        rim("AnalyticsStore", ["CSQLite", "CShims", "TrafficReport", "FlowLog", "NSGModel", "NetworkTypes"]),
+        tests("AnalyticsStoreTests", ["AnalyticsStore", "TrafficReport", "FlowLog", "NSGModel", "NetworkTypes"]),
 
         rim("ControlProtocol", ["JSONText", "CShims", "NetworkTypes"], exclude: ["io.nsgd.Control.varlink"]),
         tests("ControlProtocolTests", ["ControlProtocol", "JSONText", "NetworkTypes"]),
@@ -95,7 +104,7 @@ let package = Package(
             [
                 "ControlProtocol", "NSGEngine", "NSGConfig", "NSGEvaluation", "NSGCompiler", "FlowLog", "NSGModel",
                 "Nftables", "NetworkTypes", "JSONText", "Netlink", "NftablesKernel", "ConntrackKernel", "PacketLog",
-                "SystemServices", "CShims",
+                "SystemServices", "AnalyticsStore", "TrafficReport", "CShims",
             ]
         ),
         .executableTarget(name: "nsgd", dependencies: ["NSGDaemon"], swiftSettings: settings),
@@ -103,7 +112,7 @@ let package = Package(
             name: "nsgctl",
             dependencies: [
                 "ControlProtocol", "NSGEngine", "NSGConfig", "NSGCompiler", "FlowLog", "NSGModel", "Nftables",
-                "NetworkTypes", "NftablesKernel", "JSONText", "SystemServices",
+                "NetworkTypes", "NftablesKernel", "JSONText", "SystemServices", "TrafficReport", "CShims",
             ],
             swiftSettings: settings
         ),

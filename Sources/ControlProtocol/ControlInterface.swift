@@ -21,6 +21,7 @@ package enum ControlInterface {
         case capture = "Capture"
         case flows = "Flows"
         case endFlows = "EndFlows"
+        case traffic = "Traffic"
         case flush = "Flush"
         case updateServiceTags = "UpdateServiceTags"
         case showServiceTag = "ShowServiceTag"
@@ -32,7 +33,8 @@ package enum ControlInterface {
 
         package var access: Access {
             switch self {
-            case .status, .metrics, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .flows, .showServiceTag,
+            case .status, .metrics, .check, .compile, .verify, .verifyBatch, .log, .verifyLog, .flows, .traffic,
+                .showServiceTag,
                 .lookUpServiceTags, .ping:
                 .read
             // A capture changes nothing, but hands out what others have sent.
@@ -294,6 +296,84 @@ package enum ControlInterface {
           icmpType: ?int
         )
 
+        # Flows, each once, however many interfaces it passed. Denied ones count by packets. talkers: pairs of addresses that were
+        # allowed something; missing: decisions that the period's gaps declare.
+        type TrafficTotals (allowed: int, denied: int, packets: int, bytes: int, talkers: int, missing: int)
+
+        # Two addresses, of which source opened the flows; the names are those of machines or network interfaces.
+        type Talker (
+          source: string,
+          destination: string,
+          sourceName: string,
+          destinationName: string,
+          flowType: string,
+          flows: int,
+          denied: int,
+          packets: int,
+          bytes: int
+        )
+
+        # What a rule refused between two addresses; flows: packets. A port of 0 is none.
+        type DeniedTraffic (
+          source: string,
+          destination: string,
+          protocol: int,
+          port: int,
+          direction: (Inbound, Outbound),
+          networkSecurityGroup: string,
+          ruleName: string,
+          flows: int,
+          last: string
+        )
+
+        type PortTraffic (protocol: int, port: int, name: string, flows: int, denied: int, bytes: int)
+
+        # hits: first packets in the kernel's counter of the rule, whatever the period. flows: those of the period that it was the last to
+        # allow, or refused. A rule without priority is in the rows and not in force any more.
+        type RuleTraffic (
+          networkSecurityGroup: string,
+          ruleName: string,
+          type: string,
+          direction: (Inbound, Outbound),
+          access: (Allow, Deny, AlwaysAllow),
+          priority: ?int,
+          hits: ?int,
+          flows: int,
+          bytes: int
+        )
+
+        type TrafficPoint (start: string, allowed: int, denied: int, bytes: int)
+
+        # step: seconds of a point; points without traffic are left out.
+        type TrafficTimeline (step: int, points: []TrafficPoint)
+
+        type DeniedCell (source: string, protocol: int, port: int, flows: int)
+
+        # The sources by the ports that were refused most; sources and ports: how many there are in all.
+        type DeniedMatrix (sources: int, ports: int, cells: []DeniedCell)
+
+        # Decisions that are in no row.
+        type TrafficGap (from: string, to: string, missing: int, reason: string, networkSecurityGroup: string, ruleName: string)
+
+        # from, to: what the rows cover; they are of whole intervals. rules: most used first; neverFired: rules in force that no packet has
+        # met. rowsLost: rows that could not be stored since the start of the daemon.
+        type TrafficSummary (
+          from: string,
+          to: string,
+          totals: TrafficTotals,
+          talkers: []Talker,
+          denied: []DeniedTraffic,
+          ports: []PortTraffic,
+          rules: []RuleTraffic,
+          ruleCount: int,
+          neverFired: []RuleTraffic,
+          neverFiredCount: int,
+          timeline: TrafficTimeline,
+          deniedMatrix: DeniedMatrix,
+          gaps: []TrafficGap,
+          rowsLost: int
+        )
+
         # What is enforced where, since when, and how it goes.
         method Status() -> (status: HostStatus)
 
@@ -350,6 +430,16 @@ package enum ControlInterface {
           wouldNowDeny: ?bool,
           flows: ?[]FlowIdentity
         ) -> (ended: int, problems: []string)
+
+        # Traffic analytics since a time, of all network interfaces or of one (name or id). limit: of each list, 10 of at most 1000; points:
+        # of the timeline at most; parts: what is wanted, all if it is left out.
+        method Traffic(
+          since: string,
+          nic: ?string,
+          limit: ?int,
+          points: ?int,
+          parts: ?[](talkers, denied, rules, ports, timeline, gaps)
+        ) -> (traffic: TrafficSummary)
 
         # Replaces the file of service tags by another text of Microsoft's weekly file, or of the discovery API's answer, and enforces the
         # policy in force with it. A file that is faulty, or lacks a tag that a rule names, changes nothing. name: how faults call the file.

@@ -83,7 +83,7 @@ struct EstateResolver {
             }
             logs[draft.id] = FlowLogResource(
                 id: draft.id, target: target, isEnabled: draft.isEnabled, retentionDays: draft.retentionDays,
-                version: draft.version)
+                version: draft.version, analyticsInterval: draft.analyticsInterval)
         }
         return logs
     }

@@ -25,6 +25,7 @@ struct FlowLogDraft: ResourceDraft {
     var isEnabled: Bool
     var retentionDays: Int?
     var version: Int?
+    var analyticsInterval: Int?
 
     init?(_ element: Element, _ defaults: Settings.Defaults) {
         guard let fields = Fields(element, .flowLog), let id = fields.identity(.flowLog, defaults) else { return nil }
@@ -38,8 +39,23 @@ struct FlowLogDraft: ResourceDraft {
             retentionDays = policy.integer("days", in: 0...3_650).flatMap { $0 == 0 ? nil : $0 }
         }
         version = fields["format"].flatMap { Fields($0, .format) }?.integer("version", in: 1...2)
+        analyticsInterval = Self.analyticsInterval(fields)
         guard let target = fields.required("targetResourceId")?.reference() else { return nil }
         self.target = target
+    }
+
+    /// Nil where they are off, since that is about a workspace in Azure; ours cost nothing.
+    private static func analyticsInterval(_ fields: Fields) -> Int? {
+        guard let outer = fields["flowAnalyticsConfiguration"].flatMap({ Fields($0, .analyticsOfWatchers) }),
+            let inner = outer["networkWatcherFlowAnalyticsConfiguration"].flatMap({ Fields($0, .analytics) }),
+            let interval = inner.integer("trafficAnalyticsInterval", in: 10...60)
+        else { return nil }
+        guard interval == 10 || interval == 60 else {
+            inner["trafficAnalyticsInterval"]?.report(
+                .unknownValue, "\(interval) is no interval of traffic analytics", remedy: "write 10 or 60, in minutes")
+            return nil
+        }
+        return inner.boolean("enabled") ?? true ? interval : nil
     }
 }
 
@@ -47,11 +63,17 @@ extension Schema {
     fileprivate static let applicationSecurityGroup = Schema(
         "an application security group", reads: ["name"], unknown: .refusedWhenNear, isResource: true)
     fileprivate static let flowLog = Schema(
-        "a flow log", reads: ["name", "targetResourceId", "enabled", "retentionPolicy", "format"],
-        passesOver: [
-            "storageId", "targetResourceGuid", "flowAnalyticsConfiguration", "enabledFilteringCriteria", "recordTypes",
-        ],
+        "a flow log",
+        reads: ["name", "targetResourceId", "enabled", "retentionPolicy", "format", "flowAnalyticsConfiguration"],
+        passesOver: ["storageId", "targetResourceGuid", "enabledFilteringCriteria", "recordTypes"],
         unknown: .refusedWhenNear, isResource: true)
+    fileprivate static let analyticsOfWatchers = Schema(
+        "a configuration of flow analytics", reads: ["networkWatcherFlowAnalyticsConfiguration"],
+        unknown: .refusedWhenNear, isResource: false)
+    fileprivate static let analytics = Schema(
+        "a configuration of traffic analytics", reads: ["enabled", "trafficAnalyticsInterval"],
+        passesOver: ["workspaceId", "workspaceRegion", "workspaceResourceId"], unknown: .refusedWhenNear,
+        isResource: false)
     fileprivate static let retentionPolicy = Schema(
         "a retention policy", reads: ["days", "enabled"], unknown: .refusedWhenNear, isResource: false)
     fileprivate static let format = Schema(

@@ -15,6 +15,7 @@ struct ControlService: ControlHandler {
     let enforcer: Enforcer
     let observer: FlowObserver
     let metrics: MetricsPublisher
+    let analytics: TrafficAnalytics
     let status: StatusReport
     let permissions: ControlPermissions
     let options: DaemonOptions
@@ -35,6 +36,7 @@ struct ControlService: ControlHandler {
         case .capture: capture(call, reply)
         case .flows: flows(call, reply)
         case .endFlows: endFlows(call, by: peer, reply)
+        case .traffic: traffic(call.parameters, reply)
         case .flush: flush(reply)
         case .updateServiceTags: updateServiceTags(call.parameters, reply)
         case .showServiceTag: showServiceTag(call.parameters, reply)
@@ -44,7 +46,7 @@ struct ControlService: ControlHandler {
         }
     }
 
-    private func onObserver(
+    func onObserver(
         _ reply: ReplyStream, _ work: @escaping @Sendable (ReplyStream, isolated FlowObserver) -> Void
     ) {
         observer.executor.queue.async { observer.assumeIsolated { work(reply, $0) } }

@@ -75,11 +75,12 @@ final class RunningDaemon: Sendable {
     func start() throws {
         let enforcer = enforcer
         let first = try enforcer.executor.queue.sync { enforcer.assumeIsolated { $0.firstPolicy() } }.get()
+        let analytics = TrafficAnalytics(folder: options.state, policy: first.policy, journal: journal)
         let observer = try FlowObserver(
             policy: first.policy, links: watcher.initial, logs: options.logs, state: options.state,
-            systemID: Self.systemID, journal: journal)
+            systemID: Self.systemID, analytics: analytics, journal: journal)
         // Before anything is enforced: a second daemon ends here.
-        let server = try listen(first.policy.configuration.settings.control, observer)
+        let server = try listen(first.policy.configuration.settings.control, observer, analytics)
         observer.executor.queue.sync { observer.assumeIsolated { $0.open() } }
         let outcome = enforcer.executor.queue.sync {
             enforcer.assumeIsolated { $0.start(first, observer: observer) }
@@ -94,7 +95,7 @@ final class RunningDaemon: Sendable {
         followTable()
         server.start()
         retained.hold(server)
-        signalHandOver.begin { [self] signal in take(signal, observer, server) }
+        signalHandOver.begin { [self] signal in take(signal, observer, analytics, server) }
         watchdog(observer)
         notifier.ready(status: outcome.message)
         journal.log(.notice, "nsgd \(Installation.version) is ready; control socket \(options.socket)")
@@ -129,17 +130,20 @@ final class RunningDaemon: Sendable {
         }
     }
 
-    private func listen(_ settings: Settings.Control, _ observer: FlowObserver) throws -> ControlServer {
+    private func listen(
+        _ settings: Settings.Control, _ observer: FlowObserver, _ analytics: TrafficAnalytics
+    ) throws -> ControlServer {
         if let slash = options.socket.lastIndex(of: "/"), slash > options.socket.startIndex {
             try Files.createFolder(String(options.socket[..<slash]), mode: 0o755)
         }
         let readers = UserGroups.number(of: settings.group)
-        let status = StatusReport(enforcer: enforcer, startedAt: startedAt, links: links)
+        let status = StatusReport(
+            enforcer: enforcer, analytics: analytics, startedAt: startedAt, links: links)
         let metrics = try MetricsPublisher(enforcer, observer, status, journal)
         metrics.start()
         retained.hold(metrics)
         let service = ControlService(
-            enforcer: enforcer, observer: observer, metrics: metrics, status: status,
+            enforcer: enforcer, observer: observer, metrics: metrics, analytics: analytics, status: status,
             permissions: ControlPermissions(
                 readers: readers, administrators: UserGroups.number(of: settings.adminGroup)),
             options: options)
@@ -154,7 +158,9 @@ final class RunningDaemon: Sendable {
         return server
     }
 
-    private func take(_ signal: SignalSource.Signal, _ observer: FlowObserver, _ server: ControlServer) {
+    private func take(
+        _ signal: SignalSource.Signal, _ observer: FlowObserver, _ analytics: TrafficAnalytics, _ server: ControlServer
+    ) {
         switch signal {
         case .reload:
             notifier.reloading()
@@ -165,6 +171,7 @@ final class RunningDaemon: Sendable {
             server.stop()
             observer.drainEvents()
             observer.executor.queue.sync { observer.assumeIsolated { $0.stop() } }
+            analytics.finish()
             journal.log(.notice, "nsgd ends; the rules stay in force (nsgctl flush takes them out)")
             exit(0)
         }

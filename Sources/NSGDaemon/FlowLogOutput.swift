@@ -24,6 +24,7 @@ struct FlowLogOutput: ~Copyable {
     private var writesVirtualNetworks: Bool
     private var retention: RetentionLimits
     private var ownRetention: [String: RetentionLimits]
+    var traffic: TrafficCollector
     private var lastExpiry = LogHour(hoursSince1970: 0)
     private let systemID: UUID
     private let journal: Journal
@@ -54,8 +55,9 @@ struct FlowLogOutput: ~Copyable {
         var lines: UInt64 = 0
     }
 
-    init(writer: LogWriter, systemID: UUID, policy: Policy, journal: Journal) {
+    init(writer: LogWriter, systemID: UUID, policy: Policy, analytics: TrafficAnalytics, journal: Journal) {
         self.writer = writer
+        traffic = TrafficCollector(analytics, policy: policy)
         self.systemID = systemID
         self.journal = journal
         let settings = policy.configuration.settings.flowLogs
@@ -75,6 +77,7 @@ struct FlowLogOutput: ~Copyable {
         writesVirtualNetworks = settings.vnetVersion != nil
         retention = RetentionLimits(settings)
         ownRetention = policy.ownRetention
+        traffic.adopt(policy)
     }
 
     /// Takes up what an earlier run had logged and not yet put into Azure's files.
@@ -89,15 +92,20 @@ struct FlowLogOutput: ~Copyable {
 
     mutating func write(_ records: [FlowRecord], now: Timestamp) {
         guard !records.isEmpty else { return }
+        traffic.add(records, now: now)
         folded.removeAll(keepingCapacity: true)
         for record in records { denials.add(record, to: &folded) }
         put(folded.lazy.map(LogEntry.flow), now: now)
     }
 
-    mutating func write(_ gaps: [GapRecord], now: Timestamp) { put(gaps.lazy.map(LogEntry.gap), now: now) }
+    mutating func write(_ gaps: [GapRecord], now: Timestamp) {
+        traffic.add(gaps)
+        put(gaps.lazy.map(LogEntry.gap), now: now)
+    }
 
     /// What time alone makes due: ends of folding windows, records of elapsed intervals, expired files.
     mutating func tick(now: Timestamp) {
+        traffic.tick(now: now)
         put(denials.tick(now: now).lazy.map(LogEntry.flow), now: now)
         flush(securityGroups.flush(now: now) + virtualNetworks.flush(now: now), at: now)
         if LogHour(now) != lastExpiry {
@@ -107,6 +115,7 @@ struct FlowLogOutput: ~Copyable {
     }
 
     mutating func finish(now: Timestamp) {
+        traffic.handOver(now: now)
         put(denials.flush().lazy.map(LogEntry.flow), now: now)
         flushAll(now: now)
     }

@@ -67,11 +67,13 @@ actor FlowObserver {
     ///   - logs: the folder of the flow logs.
     ///   - state: the folder of what must survive a restart.
     init(
-        policy: Policy, links: LinkTable, logs: String, state: String, systemID: UUID, journal: Journal
+        policy: Policy, links: LinkTable, logs: String, state: String, systemID: UUID, analytics: TrafficAnalytics,
+        journal: Journal
     ) throws(KernelError) {
         tracker = FlowTracker(attributor: Attributor(policy: policy))
         writer = LogWriter(folder: logs, state: state, journal: journal)
-        output = FlowLogOutput(writer: writer, systemID: systemID, policy: policy, journal: journal)
+        output = FlowLogOutput(
+            writer: writer, systemID: systemID, policy: policy, analytics: analytics, journal: journal)
         self.links = links
         lister = try ConnectionLister()
         counters = try KernelRulesetStore()
@@ -494,6 +496,9 @@ actor FlowObserver {
             recordsLost: output.recordsLost, losses: losses, writeProblem: writer.problem,
             isCapturing: packetReader != nil)
     }
+
+    /// Hands over what traffic analytics have yet to be told.
+    func refreshTraffic() { output.traffic.refresh(now: Self.now) }
 
     func recentLines() -> [LogLine] { output.recent }
     func addFollower(_ identity: UInt64, _ follower: @escaping @Sendable (LogLine) -> Bool) {

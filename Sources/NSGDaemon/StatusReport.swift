@@ -12,6 +12,7 @@ import SystemServices
 /// What `status` answers.
 struct StatusReport: Sendable {
     let enforcer: Enforcer
+    let analytics: TrafficAnalytics
     let startedAt: Timestamp
     let links: LinkSnapshot
 
@@ -87,6 +88,7 @@ struct StatusReport: Sendable {
         problems += [
             report.losses.captureProblem, report.writeProblem, host.conntrack?.problem, host.metricsProblem,
         ].compactMap(\.self)
+        problems += analytics.problems
         return problems
     }
 }

@@ -14,6 +14,8 @@ struct Arguments {
         "--config", "--state", "--logs", "--socket", "--output", "--nic", "--vm", "--direction", "--protocol",
         "--local",
         "--remote", "--batch", "--rule", "--verdict", "--count", "--duration", "--write", "--peer", "--limit",
+        "--since",
+        "--html",
     ]
     private static let withoutValue: Set<String> = [
         "--help", "--version", "--stats", "--explain", "--exit-code", "--follow", "--denied", "--merged",

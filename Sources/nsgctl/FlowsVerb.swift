@@ -110,7 +110,7 @@ enum FlowsVerb {
     private static func watch(_ context: Context) throws(CommandFailure) -> ExitStatus {
         let limit = try limit(context)
         var rates = FlowRates()
-        try LiveScreen.run(every: 2) { () throws(CommandFailure) -> String in
+        try LiveScreen.run { () throws(CommandFailure) -> [String] in
             let (rows, found) = try rows(context, most: limit ?? mostWatched)
             rates.take(rows, at: Clock.monotonic)
             let busiest = rates.busiestFirst(rows)
@@ -118,8 +118,9 @@ enum FlowsVerb {
             let title =
                 (found.connections == 1 ? "1 connection" : "\(found.connections) connections")
                 + (found.rows > rows.count ? ", not all of them shown" : "")
-            return ([title, ""] + lines).joined(separator: "\n")
+            return [title, ""] + lines
         }
+        return .done
     }
 
     // MARK: Ending

@@ -1,60 +1,65 @@
 import Glibc
 
-/// A picture in the terminal that is drawn anew now and then, until a signal (Ctrl-C) ends the program.
-enum LiveScreen {
-    /// To a screen of its own, which goes with the program. Without a terminal the pictures follow one another.
-    /// - Parameters:
-    ///   - seconds: between two pictures.
-    ///   - draw: gives the whole picture, in lines; what does not fit the terminal is cut off.
-    static func run(every seconds: Int, draw: () throws(CommandFailure) -> String) throws(CommandFailure) -> Never {
-        let isTerminal = isatty(STDOUT_FILENO) == 1
-        if isTerminal { open() }
-        while true {
-            let picture: String
-            do throws(CommandFailure) {
-                picture = try draw()
-            } catch {
-                if isTerminal { restoreTerminal() }
-                throw error
+/// A screen of its own on a terminal, drawn anew every two seconds; the one before is back when the value dies, and so
+/// when a signal comes that would end the program.
+struct LiveScreen: ~Copyable {
+    private var signals = sigset_t()
+    private static let seconds = 2
+
+    /// Draws one picture after the other until a signal asks for the end: on a terminal over each other, elsewhere one
+    /// behind the other. A daemon that is not there ends it at the first; later it is said, and asked again.
+    static func run(draw: () throws(CommandFailure) -> [String]) throws(CommandFailure) {
+        var lines = try draw()
+        guard isatty(STDOUT_FILENO) == 1 else {
+            while true {
+                Output.line(lines.joined(separator: "\n") + "\n")
+                sleep(UInt32(seconds))
+                lines = try draw()
             }
-            Output.write(isTerminal ? fitted(picture) : picture + "\n\n", to: STDOUT_FILENO)
-            sleep(UInt32(clamping: seconds))
+        }
+        let screen = LiveScreen()
+        while screen.show(lines) {
+            do throws(CommandFailure) {
+                lines = try draw()
+            } catch {
+                lines = ["nsgctl: \(error.message)", "", "Trying again."]
+            }
         }
     }
 
-    /// The alternate screen, without a cursor.
-    private static func open() {
-        for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-            signal(number) { number in
-                // Nothing but what a signal handler may call.
-                restoreTerminal()
-                signal(number, SIG_DFL)
-                raise(number)
-            }
-        }
+    private init() {
+        unsafe sigemptyset(&signals)
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH] { unsafe sigaddset(&signals, signal) }
+        // From now on they wait until `show` asks for them.
+        unsafe sigprocmask(SIG_BLOCK, &signals, nil)
         Output.write("\u{1b}[?1049h\u{1b}[?25l", to: STDOUT_FILENO)
     }
 
-    /// From the upper left corner, over the picture before it.
-    private static func fitted(_ picture: String) -> String {
-        let (rows, columns) = size
-        let lines = picture.split(separator: "\n", omittingEmptySubsequences: false).prefix(rows)
-        let text = lines.map { $0.prefix(columns) + "\u{1b}[K" }.joined(separator: "\n")
-        return "\u{1b}[H" + text + "\u{1b}[J"
+    deinit {
+        Output.write("\u{1b}[?25h\u{1b}[?1049l", to: STDOUT_FILENO)
+        var signals = signals
+        unsafe sigprocmask(SIG_UNBLOCK, &signals, nil)
     }
 
-    /// Of the terminal; of a usual one where it does not tell.
-    private static var size: (rows: Int, columns: Int) {
-        var window = winsize()
-        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_row > 0, window.ws_col > 0 else {
-            return (24, 80)
+    /// Draws what fits, and waits. False once a signal asks for the end.
+    private func show(_ lines: [String]) -> Bool {
+        while true {
+            draw(lines)
+            var signals = signals
+            var time = timespec(tv_sec: Self.seconds, tv_nsec: 0)
+            let signal = unsafe sigtimedwait(&signals, nil, &time)
+            // The window has another size.
+            if signal == SIGWINCH { continue }
+            return signal < 0
         }
-        return (Int(window.ws_row), Int(window.ws_col))
     }
-}
 
-/// With one system call, so that a signal handler may call it.
-private func restoreTerminal() {
-    let sequence: StaticString = "\u{1b}[?25h\u{1b}[?1049l"
-    _ = unsafe write(STDOUT_FILENO, sequence.utf8Start, sequence.utf8CodeUnitCount)
+    private func draw(_ lines: [String]) {
+        var size = winsize()
+        let isKnown = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_row > 0 && size.ws_col > 0
+        let (rows, columns) = isKnown ? (Int(size.ws_row), Int(size.ws_col)) : (24, 80)
+        let shown = lines.prefix(rows).map { line in "\(line.prefix(columns))\u{1b}[K" }
+        // In one write, and without clearing first, so that nothing flickers.
+        Output.write("\u{1b}[H\(shown.joined(separator: "\r\n"))\u{1b}[J", to: STDOUT_FILENO)
+    }
 }

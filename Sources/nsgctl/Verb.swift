@@ -134,6 +134,31 @@ struct Verb: Sendable {
                 "--nic", "--rule", "--verdict", "--protocol", "--count", "--duration", "--write",
             ], run: CaptureVerb.run),
         Verb(
+            name: "top", usage: "top [talkers|denied|rules|ports] [--since TIME] [--nic NIC] [--limit N] [--watch]",
+            summary: "who talks, what is denied, which rules are used",
+            details: """
+                Traffic analytics: rows as Azure's, of ten minutes each, without the source port, kept on this host.
+                --since is 30m, 1h (the default), 2d or a time such as 2026-11-20T14:03:02Z; the interval it lies in is
+                shown whole. Flows count once, however many interfaces they pass; what is denied counts by packets. Hits
+                are the kernel's count of first packets since a rule was loaded. --limit is the rows of each list, 5 or,
+                of one list, 20. --watch draws a screen every two seconds, until Ctrl-C.
+                """,
+            example: """
+                nsgctl top --watch
+                         nsgctl top denied --since 1d --nic web1 -o tsv
+                """,
+            options: ["--since", "--nic", "--limit", "--watch"], mostOperands: 1, run: TopVerb.run),
+        Verb(
+            name: "report", usage: "report [--html FILE] [--since TIME] [--nic NIC] [--limit N]",
+            summary: "traffic of a day, as tables or as a page with charts",
+            details: """
+                With --html (- for standard output) one page that needs nothing else: flows over time, top talkers, who was
+                denied where, rules by hits with those that never fired, declared gaps. It replaces FILE in one step.
+                Without, the lists of top. --since is 1d unless it is given.
+                """,
+            example: "nsgctl report --html traffic.html --since 7d",
+            options: ["--html", "--since", "--nic", "--limit"], run: ReportVerb.run),
+        Verb(
             name: "flush", usage: "flush", summary: "takes every rule out of the kernel",
             details: """
                 Nothing is enforced from then on, until the next reload or start of the daemon. Where no daemon answers, nsgctl

@@ -25,7 +25,7 @@ struct VarlinkClientTests {
         #expect(answers[2].error == "org.varlink.service.InterfaceNotFound")
     }
 
-    @Test("what only reads: Status, Check, Compile, Verify, VerifyBatch, Ping")
+    @Test("what only reads: Status, Check, Compile, Verify, VerifyBatch, Traffic, Ping")
     func reads() throws {
         let lab = try ControlLab()
         let answers = try lab.ask([
@@ -36,7 +36,7 @@ struct VarlinkClientTests {
             .call("Verify", ["query": Self.query(port: 9001), "explain": true]),
             .call(
                 "VerifyBatch", ["queries": [Self.query(), Self.query(port: 9001), Self.query(nic: "nobody")]]),
-            .call("VerifyBatch", ["queries": []]),
+            .call("VerifyBatch", ["queries": []]), .call("Traffic", ["since": "2026-11-20T14:03:02Z"]),
         ])
         for answer in answers { answer.expectConformance() }
         let status = answers[1].reply["status"]

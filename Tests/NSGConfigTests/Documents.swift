@@ -65,7 +65,9 @@ enum Documents {
                 "privateIPAddressVersion": "IPv4", "subnet": {"id": "\(group)/virtualNetworks/lab/subnets/front"},
                 "applicationSecurityGroups": [{"id": "\(group)/applicationSecurityGroups/web"}]}}]}}],
          "flowLogs": [{"name": "fl", "properties": {"targetResourceId": "\(group)/networkSecurityGroups/web", "enabled": true,
-            "retentionPolicy": {"days": 7, "enabled": true}, "format": {"type": "JSON", "version": 2}}}]}
+            "retentionPolicy": {"days": 7, "enabled": true}, "format": {"type": "JSON", "version": 2},
+            "flowAnalyticsConfiguration": {"networkWatcherFlowAnalyticsConfiguration": {"enabled": true, "workspaceId": "w",
+              "workspaceRegion": "local", "workspaceResourceId": "/w", "trafficAnalyticsInterval": 60}}}}]}
         """
 
     /// The same as `az` prints it, with bare names and JSON5.
@@ -92,7 +94,8 @@ enum Documents {
             {name: "second", privateIpAddress: "fd00:1::4", privateIpAddressVersion: "IPv6", subnet: "lab/front"},
             {name: "first", primary: true, privateIpAddress: "10.1.0.4", subnet: {id: "lab/front"}, applicationSecurityGroups: ["web"]}]},
          {name: "fl", type: "Microsoft.Network/networkWatchers/flowLogs", targetResourceId: "\(group)/networkSecurityGroups/web",
-          enabled: true, retentionPolicy: {days: 7, enabled: true}, format: {version: 2}}]
+          enabled: true, retentionPolicy: {days: 7, enabled: true}, format: {version: 2},
+          flowAnalyticsConfiguration: {networkWatcherFlowAnalyticsConfiguration: {enabled: true, trafficAnalyticsInterval: 60}}}]
         """
 }
 

@@ -141,6 +141,12 @@ struct ReferenceTests {
         ("{networkSecurityGroups: [{name: 'a', resourceGuid: 'x'}]}", ["UnknownValue"]),
         ("{networkSecurityGroups: 7}", ["WrongType"]),
         ("{flowLogs: [{name: 'f', targetResourceId: 'nothing'}]}", ["UnknownReference"]),
+        (
+            """
+            {networkSecurityGroups: [{name: 'a'}], flowLogs: [{name: 'f', targetResourceId: 'a',
+              flowAnalyticsConfiguration: {networkWatcherFlowAnalyticsConfiguration: {trafficAnalyticsInterval: 30}}}]}
+            """, ["UnknownValue"]
+        ),
         ("{networkSecurityGroups: [{name: \"[parameters('n')]\"}]}", ["TemplateExpression"]),
         ("", ["InvalidJSON"]), ("{", ["InvalidJSON"]), ("7", ["WrongType"]),
     ]

@@ -59,6 +59,7 @@ struct ShapeTests {
 
         let log = try #require(estate.flowLogs.values.first)
         #expect(log.target == group.id && log.isEnabled && log.retentionDays == 7 && log.version == 2)
+        #expect(log.analyticsInterval == 60)
         #expect(log.id.description.contains("/networkWatchers/NetworkWatcher_local/flowLogs/fl"))
     }
 
