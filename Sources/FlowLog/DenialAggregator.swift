@@ -6,21 +6,29 @@ import NSGModel
 /// The first packet of a 5-tuple at an interface passes at once as `denied`; those of the `window` after it are
 /// counted, and become one record `deniedAgain` at its end. The sum of `repeats` is the number of refused packets.
 package struct DenialAggregator: Sendable {
+    /// A 5-tuple at an interface, whichever rule refuses it.
     private struct Key: Hashable, Sendable {
-        /// Tells the interface.
-        var device: String?
-        var direction: Direction
+        var side: LoggedSide
         var flow: FlowTuple
 
         init(_ record: FlowRecord) {
-            device = record.interface.device
-            direction = record.direction
+            side = record.side
             flow = record.flow
         }
+
+        static func == (left: Self, right: Self) -> Bool {
+            left.flow == right.flow
+                && (left.side === right.side
+                    || left.side.facts.interface.device == right.side.facts.interface.device
+                        && left.side.facts.direction == right.side.facts.direction)
+        }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(flow) }
     }
 
     private struct Entry: Sendable {
-        var record: FlowRecord
+        var side: LoggedSide
+        var began: Timestamp
         var repeats: Int
         var lastSeen: Timestamp
         /// Tells the entry from an earlier one of the same key in `order`.
@@ -36,7 +44,7 @@ package struct DenialAggregator: Sendable {
     private var head = 0
     private var nextSerial: UInt64 = 0
 
-    /// Remembers at most `capacity` 5-tuples of about 400 bytes; beyond that the oldest windows end early.
+    /// Remembers at most `capacity` 5-tuples of about 150 bytes; beyond that the oldest windows end early.
     package init(window: UInt64 = 60, capacity: Int = 65_536) {
         self.window = window
         self.capacity = max(capacity, 1)
@@ -48,7 +56,7 @@ package struct DenialAggregator: Sendable {
     /// Adds the packets that are counted and in no record yet. O(open windows).
     package func addWaiting(to tally: inout DecisionTally) {
         for entry in entries.values where entry.repeats > 0 {
-            tally.add(entry.record.side, isDenied: true, UInt64(entry.repeats))
+            tally.add(entry.side, isDenied: true, UInt64(entry.repeats))
         }
     }
 
@@ -60,16 +68,19 @@ package struct DenialAggregator: Sendable {
             return
         }
         let key = Key(record)
-        if var entry = entries[key], entry.record.side == record.side, !isOver(entry, at: record.time) {
-            entry.repeats += 1
-            entry.lastSeen = max(entry.lastSeen, record.time)
-            entries[key] = entry
-            return
+        // One look-up for a packet of a window that goes on.
+        if let index = entries.index(forKey: key) {
+            if entries.values[index].side == record.side, !isOver(entries.values[index], at: record.time) {
+                entries.values[index].repeats += 1
+                if record.time > entries.values[index].lastSeen { entries.values[index].lastSeen = record.time }
+                return
+            }
+            // Over, or refused by another rule since a reload: that is another record.
+            if let closed = close(key) { due.append(closed) }
         }
-        // Over, or refused by another rule since a reload: that is another record.
-        if let closed = close(key) { due.append(closed) }
         while entries.count >= capacity { due += closeOldest() }
-        entries[key] = Entry(record: record, repeats: 0, lastSeen: record.time, serial: nextSerial)
+        entries[key] = Entry(
+            side: record.side, began: record.time, repeats: 0, lastSeen: record.time, serial: nextSerial)
         order.append((key, nextSerial))
         nextSerial += 1
         compactOrder()
@@ -99,15 +110,13 @@ package struct DenialAggregator: Sendable {
 
     /// Also where the clock was set back by more than a window, or the entry would stay for long.
     private func isOver(_ entry: Entry, at now: Timestamp) -> Bool {
-        now >= entry.record.time.adding(seconds: window) || now.adding(seconds: window) < entry.record.time
+        now >= entry.began.adding(seconds: window) || now.adding(seconds: window) < entry.began
     }
 
     private mutating func close(_ key: Key) -> FlowRecord? {
         guard let entry = entries.removeValue(forKey: key), entry.repeats > 0 else { return nil }
-        var record = entry.record
-        record.time = entry.lastSeen
-        record.change = .deniedAgain(entry.repeats)
-        return record
+        return FlowRecord(
+            time: entry.lastSeen, side: entry.side, flow: key.flow, change: .deniedAgain(entry.repeats))
     }
 
     /// Takes one place off `order`. Nothing if its entry is closed, or saw no further packet.

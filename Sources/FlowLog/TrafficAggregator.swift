@@ -68,6 +68,27 @@ package struct TrafficKey: Hashable, Sendable {
     }
 }
 
+extension TrafficKey {
+    /// Beyond all bounds: `0.0.0.0` or `::` for the side that is not the interface's, and no port.
+    fileprivate mutating func leaveOutPeer(_ direction: Direction) {
+        port = 0
+        switch direction {
+        case .inbound: source = .unspecified(source.family)
+        case .outbound: destination = .unspecified(destination.family)
+        }
+    }
+}
+
+extension Direction {
+    fileprivate var opposite: Direction { self == .inbound ? .outbound : .inbound }
+}
+
+extension IPAddress {
+    fileprivate static func unspecified(_ family: IPFamily) -> IPAddress {
+        family == .ipv4 ? .v4(IPv4Address(0)) : .v6(IPv6Address(0))
+    }
+}
+
 /// What the flows of a row come to.
 package struct TrafficSums: Hashable, Sendable {
     /// Flows that began in the interval; of refused ones each packet, since each is a decision.
@@ -144,23 +165,28 @@ package struct TrafficAggregator: Sendable {
         var isDenied: Bool
     }
 
-    /// At most `capacity` rows of about 200 bytes wait: `isFull` tells when to take them early.
+    /// At most `capacity` rows of about 200 bytes wait, and a few more. Whoever knocks at every port, or from every
+    /// address, would have a row stored for each packet: what is more than that goes into rows without the port and the
+    /// address of the other side, until `take()`. So no flow is left out of any sum.
     package init(intervals: TrafficIntervals = TrafficIntervals(), capacity: Int = 16_384) {
         self.intervals = intervals
         self.capacity = max(capacity, 1)
     }
 
     package var isEmpty: Bool { batch.isEmpty }
-    package var isFull: Bool { batch.rows.count >= capacity || shortCuts.count >= Self.mostSides }
 
     package mutating func add(_ record: FlowRecord) {
         let place = place(of: record)
         let interval = batch.sides[Int(place)].interval
         let seconds = record.time.seconds
         let flow = record.flow
-        let key = TrafficKey(
+        var key = TrafficKey(
             side: place, start: UInt32(clamping: seconds - seconds % interval), protocol: flow.protocol,
             port: flow.destinationPort ?? 0, source: flow.source, destination: flow.destination)
+        if batch.rows.count >= capacity, batch.rows[key] == nil {
+            key.leaveOutPeer(record.direction)
+            if batch.rows.count >= 2 * capacity, batch.rows[key] == nil { key.leaveOutPeer(record.direction.opposite) }
+        }
         batch.rows[key, default: TrafficSums(first: record.time)].add(record)
     }
 
@@ -199,6 +225,7 @@ package struct TrafficAggregator: Sendable {
             batch.sides.append((side, intervals.interval(of: side)))
             places[side] = place
         }
+        if shortCuts.count >= Self.mostSides { shortCuts = [:] }
         shortCuts[access] = (record.side, place)
         last = (access, place)
         return place

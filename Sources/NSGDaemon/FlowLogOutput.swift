@@ -92,7 +92,7 @@ struct FlowLogOutput: ~Copyable {
 
     mutating func write(_ records: [FlowRecord], now: Timestamp) {
         guard !records.isEmpty else { return }
-        traffic.add(records, now: now)
+        traffic.add(records)
         folded.removeAll(keepingCapacity: true)
         for record in records { denials.add(record, to: &folded) }
         put(folded.lazy.map(LogEntry.flow), now: now)

@@ -208,7 +208,9 @@ actor LogWriter {
         flushedBefore = flush.position
         checkpoint.flushed = flush
         checkpoint.underWay = nil
-        folder.forgetHours(before: LogHour(Timestamp(nanoseconds: Clock.sinceEpoch)))
+        // The last records of an hour are written in the next.
+        let lately = Clock.sinceEpoch - min(Clock.sinceEpoch, Timestamp(seconds: 600).nanoseconds)
+        folder.forgetHours(before: LogHour(Timestamp(nanoseconds: lately)))
         try store()
     }
 

@@ -3,7 +3,7 @@ import NSGConfig
 import NSGEngine
 import NSGModel
 
-/// Adds up records on the flow log's queue, and hands the sums over to be stored: each minute, and when there are many.
+/// Adds up records on the flow log's queue, and hands the sums over to be stored: each minute.
 ///
 /// Refused packets are counted before they are folded: a packet is in the sums at once, not at the end of its minute.
 struct TrafficCollector {
@@ -24,9 +24,8 @@ struct TrafficCollector {
         analytics.adopt(policy)
     }
 
-    mutating func add(_ records: [FlowRecord], now: Timestamp) {
+    mutating func add(_ records: [FlowRecord]) {
         for record in records { aggregator.add(record) }
-        if aggregator.isFull { handOver(now: now) }
     }
 
     mutating func add(_ gaps: [GapRecord]) {

@@ -23,6 +23,20 @@ package struct FlowTuple: Hashable, Sendable, CustomStringConvertible {
         self.icmpType = icmpType
     }
 
+    /// In few words: flows are looked up for each packet that is decided.
+    package func hash(into hasher: inout Hasher) {
+        let ports = UInt64(sourcePort ?? 0) << 16 | UInt64(destinationPort ?? 0)
+        let rest = ports << 24 | UInt64(icmpType ?? 0) << 8 | UInt64(self.protocol.rawValue)
+        switch (source, destination) {
+        case (.v4(let source), .v4(let destination)):
+            hasher.combine(UInt64(source.value) << 32 | UInt64(destination.value))
+        default:
+            hasher.combine(source)
+            hasher.combine(destination)
+        }
+        hasher.combine(rest)
+    }
+
     package var description: String {
         func end(_ address: IPAddress, _ port: UInt16?) -> String {
             guard self.protocol.hasPorts else { return "\(address)" }

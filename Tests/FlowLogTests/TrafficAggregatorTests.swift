@@ -73,19 +73,38 @@ struct TrafficAggregatorTests {
         #expect(try interval([Fixture.webGroup: 3600]) == 600, "of a group that did not decide")
     }
 
-    @Test("it says when it is full, and is empty once taken")
+    @Test("a scan costs no row a packet, and no sum a flow")
     func bound() throws {
         var aggregator = TrafficAggregator(capacity: 3)
-        for number in UInt64(0)..<3 {
-            #expect(!aggregator.isFull)
-            aggregator.add(try Fixture.refused(at: Fixture.after(number * 600)))
+        for number in UInt8(0)..<100 {
+            for port in [UInt16(22), 23, 24] {
+                var record = try Fixture.refused()
+                record.flow = try Fixture.tuple(.tcp, "198.51.100.\(number)", 1, "10.1.0.4", port)
+                aggregator.add(record)
+            }
         }
-        #expect(aggregator.isFull)
-        #expect(aggregator.take().count == 3)
-        #expect(!aggregator.isFull)
+        let batch = aggregator.take()
+        #expect(batch.count == 4)
+        #expect(batch.rows.values.reduce(0) { $0 + $1.flows } == 300)
+        let others = try #require(batch.rows.first { $0.key.port == 0 })
+        #expect("\(others.key.source)" == "0.0.0.0" && "\(others.key.destination)" == "10.1.0.4")
+        #expect(others.value.flows == 297)
+
         // Sides are found anew: nothing of the batch that is gone is referred to.
         aggregator.add(try Fixture.web(.began))
         #expect(aggregator.take().sides.count == 1)
+    }
+
+    @Test("not even one that forges the addresses of both sides")
+    func boundOfBoth() throws {
+        var aggregator = TrafficAggregator(capacity: 3)
+        for number in UInt8(0)..<100 {
+            var record = try Fixture.refused()
+            record.flow = try Fixture.tuple(.tcp, "198.51.100.7", 1, "10.1.0.\(number)", 22)
+            aggregator.add(record)
+        }
+        let batch = aggregator.take()
+        #expect(batch.count == 7 && batch.rows.values.reduce(0) { $0 + $1.flows } == 100)
     }
 }
 
