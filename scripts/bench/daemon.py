@@ -58,6 +58,10 @@ class Daemon:
         """What nsgctl answers, as JSON."""
         return json.loads(call([f"{self.programs}/nsgctl", *arguments, "--socket", str(self.folder / "socket"), "-o", "json"]))
 
+    def log_proof(self):
+        """The flow log held against the kernel's counters, the lines of its files counted too."""
+        return self.control("log", "verify", "--logs", str(self.folder / "logs"))
+
     def memory(self):
         """VmRSS and VmHWM, in MB."""
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")

@@ -8,6 +8,8 @@ from network import Trio
 from traffic import Traffic
 
 BURST = 100_000
+# Refused packets, one after the other as fast as the sender can, however many the daemon keeps up with.
+FLOOD = 1_000_000
 STEPS = [10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 120_000, 160_000, 200_000]
 SECONDS = 8
 # What the daemon may need for the last decisions, after sending has ended.
@@ -59,6 +61,14 @@ class Recording:
 
     def burst(self, port):
         return self.measured(lambda: self.traffic.client.ask("udp-new", 2, BURST, port))
+
+    def flood(self):
+        """What was sent, and what `nsgctl log verify` says of it once it is over: the rule's counter, records and gaps."""
+        sent = 0
+        while sent < FLOOD:
+            sent += self.traffic.client.ask("udp-new", 2, BURST, policy.DENIED)["sent"]
+        self.daemon.settled_decisions()
+        return sent, self.daemon.log_proof()
 
     def steady(self, rate, port):
         def send():
@@ -129,9 +139,17 @@ def run(bench, report, options):
                     report.line(f"Of the {failed.sent:,} datagrams of \"not {name}\" {failed.arrived:,} arrived: the connection "
                                 "table was full, or the receiver too slow.\n")
         logged, missing = recording.daemon.decisions()
+        sent, proof = recording.flood()
     finally:
         recording.stop()
     report.table(["decisions", "a second", "sent", "recorded in time", "in the end", "never", "processor, of a core",
                   "processor time per 100,000"], rows)
     report.line(f"nsgd itself tells of {logged:,} recorded and {missing:,} missing by now; it compares with the kernel's counters "
-                "once a minute.")
+                "once a minute.\n")
+    refusing = [line for line in proof if line["access"] == "Deny"]
+    total = {key: sum(line[key] for line in refusing) for key in ("counted", "recorded", "missing", "excess")}
+    undeclared = total["counted"] + total["excess"] - total["recorded"] - total["missing"]
+    report.record("decisions", "flood", {"sent": sent, "undeclared": undeclared, **total})
+    report.line(f"Then {sent:,} refused packets as fast as they come. By `nsgctl log verify` the rules that refuse have counted "
+                f"{total['counted']:,} in all; records tell of {total['recorded']:,}, gaps declare {total['missing']:,} missing, and "
+                f"{undeclared:,} are neither.")
