@@ -35,7 +35,7 @@ extension FlowRecord {
     /// records of a rule, and what gaps declare, is the rule's counter.
     package var decisions: UInt64 {
         switch change {
-        case .began: (attribution == .packet ? 1 : 0) + repeats
+        case .began: (attribution == .packet ? 1 : 0) &+ repeats
         case .denied: 1
         case .deniedAgain(let count): UInt64(max(count, 0))
         case .continued, .ended: repeats

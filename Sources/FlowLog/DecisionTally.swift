@@ -26,12 +26,12 @@ package struct DecisionTally: Sendable {
     package mutating func add(_ side: LoggedSide, isDenied: Bool = false, _ decisions: UInt64 = 1) {
         guard decisions > 0 else { return }
         if last >= 0, counts[last].side === side, counts[last].isDenied == isDenied {
-            counts[last].decisions += decisions
+            counts[last].decisions &+= decisions
             return
         }
         let key = Key(side: ObjectIdentifier(side), isDenied: isDenied)
         if let place = places[key] {
-            counts[place].decisions += decisions
+            counts[place].decisions &+= decisions
             last = place
             return
         }
@@ -52,17 +52,17 @@ package struct DecisionTally: Sendable {
 
     /// First packets that every list allowed. A packet that went on to another interface of this host is told of there.
     package var allowed: UInt64 {
-        counts.reduce(0) { $0 + ($1.isDenied || $1.side.facts.isPassedOn ? 0 : $1.decisions) }
+        counts.reduce(0) { $0 &+ ($1.isDenied || $1.side.facts.isPassedOn ? 0 : $1.decisions) }
     }
 
-    package var denied: UInt64 { counts.reduce(0) { $0 + ($1.isDenied ? $1.decisions : 0) } }
+    package var denied: UInt64 { counts.reduce(0) { $0 &+ ($1.isDenied ? $1.decisions : 0) } }
 
     /// Decisions of every rule.
     package var rules: [CountedRule: UInt64] {
         var rules: [CountedRule: UInt64] = [:]
         for count in counts {
             for rule in count.side.countedRules(count.isDenied ? .deny : .allow) {
-                rules[rule, default: 0] += count.decisions
+                rules[rule, default: 0] &+= count.decisions
             }
         }
         return rules

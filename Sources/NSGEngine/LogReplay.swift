@@ -72,13 +72,13 @@ package struct LogReplay: Sendable {
         let since = accounts.time
         accounts.time = max(accounts.time, last ?? accounts.time)
         for (name, count) in DecisionLedger.counters(of: tally, in: policy) {
-            accounts.counters[name, default: DecisionLedger.Account(since: since)].recorded += count
+            accounts.counters[name, default: DecisionLedger.Account(since: since)].recorded &+= count
         }
         for gap in gaps {
             let name = gap.rule.map { policy.names.counterName(of: $0) } ?? FixedNames.allowedCounter
-            accounts.counters[name]?.declared += gap.missing
+            accounts.counters[name]?.declared &+= gap.missing
             for passed in gap.passed {
-                accounts.counters[policy.names.counterName(of: passed.rule)]?.declared += passed.missing
+                accounts.counters[policy.names.counterName(of: passed.rule)]?.declared &+= passed.missing
             }
         }
         return accounts

@@ -43,6 +43,11 @@ enum ReportVerb {
     /// Whoever opens the file sees the page before it or this one.
     private static func write(_ page: String, to path: String) throws(CommandFailure) {
         guard path != "-" else { return Output.write(page, to: STDOUT_FILENO) }
+        var status = stat()
+        if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            throw CommandFailure(
+                status: .refused, message: "\(path) is not a regular file, and is not replaced; - is standard output")
+        }
         do throws(KernelError) {
             try Files.replace(path, with: Array(page.utf8))
         } catch { throw CommandFailure(status: .refused, message: "\(error)") }
