@@ -13,8 +13,6 @@ package struct GapRecord: Hashable, Sendable {
         case writeFailed = "write failed"
         /// Nobody was there to log; the rules stayed in force.
         case daemonStopped = "daemon stopped"
-        /// The log could not take as much as came: a disk that is full or slow for longer than its queue lasts.
-        case logBehind = "log behind"
     }
 
     /// The last moment known to be complete.
